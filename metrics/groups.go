@@ -1,0 +1,91 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// requests are the metrics of what clients ask.
+type requests struct {
+	inFlight prometheus.Gauge
+	routes   map[string]routeMetrics
+}
+
+type routeMetrics struct {
+	classes  [classes]prometheus.Counter
+	results  map[string]prometheus.Counter
+	bytes    prometheus.Counter
+	duration prometheus.Observer
+}
+
+// newRequests counts statuses and cache results apart: as one vector they
+// would be five hundred series, most of them impossible.
+func newRequests(f factory) requests {
+	statuses := f.counterVec("requests_total", "Requests answered, by route and class of status.", "route", "class")
+	results := f.counterVec("request_cache_results_total", "Requests answered, by route and value of X-Larder-Cache.", "route", "result")
+	bytes := f.counterVec("response_bytes_total", "Body bytes sent to clients.", "route")
+	duration := f.histogramVec("request_duration_seconds", "Time from a request's header to the end of its response.", latencies(), "route")
+
+	r := requests{
+		inFlight: f.gauge("requests_in_flight", "Requests being answered."),
+		routes:   make(map[string]routeMetrics),
+	}
+	for _, route := range Routes() {
+		m := routeMetrics{
+			results:  bind(results, Results(), route),
+			bytes:    bytes.WithLabelValues(route),
+			duration: duration.WithLabelValues(route),
+		}
+		for c := range classes {
+			m.classes[c] = statuses.WithLabelValues(route, c.String())
+		}
+		r.routes[route] = m
+	}
+	return r
+}
+
+// fills are the metrics of tarballs on their way into the store.
+type fills struct {
+	started, resumed, integrity, bytes prometheus.Counter
+	ended                              map[string]prometheus.Counter
+	inFlight                           prometheus.Gauge
+	duration                           prometheus.Histogram
+}
+
+func newFills(f factory) fills {
+	return fills{
+		started:   f.counter("fills_started_total", "Blob fills begun."),
+		resumed:   f.counter("fills_resumed_total", "Broken downloads taken up again."),
+		integrity: f.counter("integrity_failures_total", "Blobs whose bytes were not what they had to be."),
+		bytes:     f.counter("fill_bytes_total", "Bytes of ended blob fills."),
+		ended:     bind(f.counterVec("fills_ended_total", "Blob fills ended, by outcome.", "outcome"), fillOutcomes()),
+		inFlight:  f.gauge("fills_in_flight", "Blob fills running."),
+		duration:  f.histogram("fill_duration_seconds", "Time from the begin of a blob fill to its end.", latencies()),
+	}
+}
+
+// store are the metrics of the disk.
+type store struct {
+	errors       map[string]prometheus.Counter
+	bytes, files prometheus.Gauge
+}
+
+func newStore(f factory) store {
+	return store{
+		errors: bind(f.counterVec("store_errors_total", "Failed operations of the cache's store.", "op"), storeOps()),
+		bytes:  f.gauge("store_bytes", "Bytes held by the cache's store."),
+		files:  f.gauge("store_files", "Files held by the cache's store."),
+	}
+}
+
+// render are the metrics of finished documents.
+type render struct {
+	bytes    prometheus.Counter
+	memory   prometheus.Gauge
+	duration prometheus.Histogram
+}
+
+func newRender(f factory) render {
+	return render{
+		bytes:    f.counter("rendered_bytes_total", "Identity bytes of documents that were rendered."),
+		memory:   f.gauge("document_memory_bytes", "Bytes of finished documents held in memory."),
+		duration: f.histogram("render_duration_seconds", "Time to render and pack one document.", latencies()),
+	}
+}
