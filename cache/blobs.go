@@ -1,0 +1,275 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"larder/metrics"
+)
+
+// What a fill can fail with, beside the errors of its Source, which its readers
+// get as they are or wrapped.
+var (
+	// ErrIntegrity: the bytes are not the expected ones. It wraps the error of
+	// Check.Verify, where there is one. Nothing is stored, and the error is
+	// remembered for BlobsConfig.BadFor.
+	ErrIntegrity = errors.New("cache: wrong bytes")
+	// ErrTruncated: the download broke, and taking it up again failed too
+	// often. It wraps what broke it last.
+	ErrTruncated = errors.New("cache: download broken off")
+	// ErrChanged: the source has other bytes than when the download began.
+	ErrChanged = errors.New("cache: source changed during the download")
+	// ErrBusy: there was no place for the fill among those that run.
+	ErrBusy = errors.New("cache: too many downloads at once")
+	// ErrClosed: the Blobs was closed.
+	ErrClosed = errors.New("cache: closed")
+	// ErrNotStored is returned by Blob.Wait where the store failed, so that the
+	// blob will never be whole there. Read still gives all of it, verified.
+	ErrNotStored = errors.New("cache: not stored")
+)
+
+// BlobsConfig configures Blobs. Zero values mean the defaults in brackets.
+type BlobsConfig struct {
+	Store    Store // its Writers are Followers
+	Metrics  *metrics.Metrics
+	Log      *slog.Logger
+	MaxFills int           // fills at once; more wait for a place [256]
+	BadFor   time.Duration // how long wrong bytes are remembered [1m]
+}
+
+const (
+	defaultMaxFills = 256
+	defaultBadFor   = time.Minute
+
+	// maxFlights bounds the fills that run or wait for a place to run.
+	maxFlights = 16384
+	// placeWait bounds the wait for a place.
+	placeWait = time.Minute
+	// maxBad is how many keys whose bytes were wrong are remembered.
+	maxBad = 4096
+)
+
+// Blobs serves immutable files and fills them on their first request. One
+// fill runs per key, however many ask; it is detached from whoever asked first.
+type Blobs struct {
+	store    Store
+	sidecars sidecars
+	bad      *lru.Cache[string, badBytes]
+	badFor   time.Duration
+	places   chan struct{} // holds an element for each fill that runs
+	metrics  *metrics.Metrics
+	log      *slog.Logger
+	fills    sync.WaitGroup // the fills' goroutines
+
+	mu      sync.Mutex       // guards what follows; never held during I/O
+	flights map[string]*fill // by key
+	closed  bool
+}
+
+type badBytes struct {
+	err   error
+	until time.Time
+}
+
+// NewBlobs returns a Blobs on cfg.Store.
+func NewBlobs(cfg BlobsConfig) *Blobs {
+	if cfg.MaxFills <= 0 {
+		cfg.MaxFills = defaultMaxFills
+	}
+	if cfg.BadFor <= 0 {
+		cfg.BadFor = defaultBadFor
+	}
+	return &Blobs{
+		store:    cfg.Store,
+		sidecars: sidecars{store: cfg.Store, recent: newLRU[BlobMeta](maxSidecars)},
+		bad:      newLRU[badBytes](maxBad),
+		badFor:   cfg.BadFor,
+		places:   make(chan struct{}, cfg.MaxFills),
+		metrics:  cfg.Metrics,
+		log:      logOrDiscard(cfg.Log),
+		flights:  make(map[string]*fill),
+	}
+}
+
+// newLRU returns a cache of at most size entries, which is positive.
+func newLRU[V any](size int) *lru.Cache[string, V] {
+	c, err := lru.New[string, V](size)
+	if err != nil {
+		panic(err) // it only refuses other sizes
+	}
+	return c
+}
+
+// Get returns the blob under key, from the store or by filling it from src.
+// A hit, and an error that is already known (bytes that were wrong less than
+// BadFor ago), return at once. Otherwise Get returns when the fill has
+// something to show: its size (or that it has none) and, for a blob over 64
+// KB, first bytes; for one up to 64 KB, the whole, verified. Where a source
+// does not tell the size, up to 1 MB is awaited for the end, which tells it.
+//
+// ctx bounds the caller's waits, those of Get and those of the Blob's Read,
+// never the fill. The caller closes the Blob.
+func (b *Blobs) Get(ctx context.Context, key string, src Source) (*Blob, error) {
+	blob, err := b.Open(ctx, key)
+	if err == nil {
+		return blob, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		b.log.Warn("reading the store failed: fetching instead", "key", key, "error", err)
+	}
+	f, err := b.join(key, src)
+	if err != nil {
+		return nil, fmt.Errorf("cache.Get %s: %w", key, err)
+	}
+	blob = &Blob{ctx: ctx, fill: f}
+	if err := blob.begin(ctx); err != nil {
+		blob.Close()
+		return nil, fmt.Errorf("cache.Get %s: %w", key, err)
+	}
+	return blob, nil
+}
+
+// Open is Get without filling: fs.ErrNotExist where the store has no whole
+// blob under key.
+func (b *Blobs) Open(ctx context.Context, key string) (*Blob, error) {
+	content, meta, err := b.lookup(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("cache.Open %s: %w", key, err)
+	}
+	return &Blob{content: content, meta: meta, hit: true}, nil
+}
+
+// join returns the running fill of key, or a new one; the caller releases it.
+func (b *Blobs) join(key string, src Source) (*fill, error) {
+	if bad, ok := b.bad.Get(key); ok {
+		if time.Now().Before(bad.until) {
+			return nil, bad.err
+		}
+		b.bad.Remove(key)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f, ok := b.flights[key]; ok {
+		f.hold()
+		return f, nil
+	}
+	switch {
+	case b.closed:
+		return nil, ErrClosed
+	case len(b.flights) >= maxFlights:
+		return nil, ErrBusy
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	f := newFill(b, key, src, cancel)
+	f.hold()
+	b.flights[key] = f
+	b.fills.Go(func() {
+		defer cancel(nil)
+		f.run(ctx)
+	})
+	return f, nil
+}
+
+// leave ends the flight of f: who asks from now on asks the store.
+func (b *Blobs) leave(f *fill) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.flights, f.key)
+}
+
+// place waits for one of the places for fills that run at once.
+func (b *Blobs) place(ctx context.Context) (release func(), err error) {
+	release = func() { <-b.places }
+	select {
+	case b.places <- struct{}{}: // without the price of a timer
+		return release, nil
+	default:
+	}
+	patience := time.NewTimer(placeWait)
+	defer patience.Stop()
+	select {
+	case b.places <- struct{}{}:
+		return release, nil
+	case <-patience.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// lookup opens the blob under key if the store has all of it. What is not of
+// the size that its sidecar names was damaged behind our back: it is deleted
+// and missing from then on.
+func (b *Blobs) lookup(ctx context.Context, key string) (Content, BlobMeta, error) {
+	meta, err := b.sidecars.get(ctx, key)
+	if err != nil {
+		if errors.Is(err, errSidecar) {
+			b.metrics.IntegrityFailure()
+			b.log.Warn("unreadable description of a blob: fetching it again", "key", key, "error", err)
+			err = fs.ErrNotExist
+		}
+		return nil, BlobMeta{}, err
+	}
+	obj, err := b.store.Open(ctx, key)
+	if err != nil {
+		b.sidecars.forget(key)
+		return nil, BlobMeta{}, err
+	}
+	if obj.Size == meta.Size {
+		return obj.Content, meta, nil
+	}
+	obj.Close() // it was only read
+	b.sidecars.forget(key)
+	b.metrics.IntegrityFailure()
+	b.log.Warn("a blob has lost its size: fetching it again", "key", key, "size", obj.Size, "expected", meta.Size)
+	// The sidecar may stay: without the blob it means nothing. And if a fill
+	// has put the blob right meanwhile, that one stays, too.
+	err = b.store.Delete(ctx, key, IfRev(obj.Rev))
+	if err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
+		b.log.Warn("deleting a damaged blob", "key", key, "error", err)
+	}
+	return nil, BlobMeta{}, fs.ErrNotExist
+}
+
+// judge takes note of a download that failed because its bytes were wrong:
+// clients come again at once, and would get the same.
+func (b *Blobs) judge(key string, err error) {
+	if errors.Is(err, ErrIntegrity) {
+		b.metrics.IntegrityFailure()
+		b.bad.Add(key, badBytes{err: err, until: time.Now().Add(b.badFor)})
+	}
+}
+
+// Close stops new fills and waits for the running ones until ctx is done;
+// those are then aborted and leave nothing. It returns ctx.Err() in that case.
+// What the store holds is served on, and Blobs that are open stay usable.
+func (b *Blobs) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+
+	ended := make(chan struct{})
+	go func() {
+		b.fills.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	for _, f := range b.flights {
+		f.abort(ErrClosed)
+	}
+	b.mu.Unlock()
+	<-ended
+	return ctx.Err()
+}

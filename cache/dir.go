@@ -1,0 +1,207 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/peterbourgon/diskv/v3"
+
+	"larder/metrics"
+)
+
+// DirConfig configures a Dir.
+type DirConfig struct {
+	Path string // made if it is missing; this Dir's alone
+	// Durable makes a Commit or Delete that has returned nil survive a power
+	// cut, at the price of a few fsyncs.
+	Durable bool
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+}
+
+// Dir is a Store in a directory of one volume: the objects lie in objects/,
+// what is being written in tmp/. Between two Dirs on one path there is no
+// protection: whoever opens the data directory holds its lock.
+//
+// The revision of an object is its file's modification time, which Commit sets
+// to a value later than any that this process gave before, and its size. So
+// nothing but the file itself has to be kept, and a file that was put there by
+// hand has a revision, too.
+//
+// Contexts stop a Walk; the other methods make a few local system calls and
+// run to their end.
+type Dir struct {
+	tmp      string // the directory of unfinished writes
+	objects  string
+	run      string // begins the name of every temporary file of this process
+	durable  bool
+	disk     *diskv.Diskv
+	clock    revClock
+	seed     maphash.Seed
+	locks    [lockStripes]sync.Mutex // see lock
+	size     ledger
+	temps    atomic.Uint64 // numbers the temporary files
+	metrics  *metrics.Metrics
+	log      *slog.Logger
+	stop     context.CancelFunc // ends the background goroutines
+	finished sync.WaitGroup     // is waited for until they have ended
+}
+
+const (
+	// Readable to the group, so that a backup need not run as root, but to
+	// nobody else: packages from a private upstream lie here.
+	filePerm = 0o640
+	dirPerm  = 0o750
+
+	// lockStripes is how many keys can be committed at once without waiting
+	// for each other.
+	lockStripes = 64
+)
+
+// OpenDir opens or makes the store in cfg.Path, in a time that does not depend
+// on what it holds. Leftovers of crashed writes are removed and the store's
+// size is counted in the background, until Close.
+func OpenDir(cfg DirConfig) (*Dir, error) {
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, fmt.Errorf("cache.OpenDir: %w", err)
+	}
+	d := &Dir{
+		tmp:     filepath.Join(path, "tmp"),
+		objects: filepath.Join(path, "objects"),
+		run:     rand.Text()[:8],
+		durable: cfg.Durable,
+		seed:    maphash.MakeSeed(),
+		metrics: cfg.Metrics,
+		log:     logOrDiscard(cfg.Log),
+	}
+	for _, dir := range []string{d.tmp, d.objects} {
+		if err := os.MkdirAll(dir, dirPerm); err != nil {
+			return nil, fmt.Errorf("cache.OpenDir: %w", err)
+		}
+	}
+	if d.durable {
+		err := syncDir(path)
+		// The parent knows path's own name; it may be somebody else's.
+		if up := syncDir(filepath.Dir(path)); !errors.Is(up, fs.ErrPermission) {
+			err = errors.Join(err, up)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cache.OpenDir: %w", err)
+		}
+	}
+	d.disk = diskv.New(diskv.Options{
+		BasePath:          d.objects,
+		AdvancedTransform: toPath,
+		InverseTransform:  fromPath,
+		CacheSizeMax:      0, // its cache buffers whole files and can go stale
+		PathPerm:          dirPerm,
+		FilePerm:          filePerm,
+		TempDir:           d.tmp,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.finished.Go(func() { d.sweep(ctx) })
+	d.finished.Go(func() { d.census(ctx) })
+	return d, nil
+}
+
+// Close stops the background goroutines and waits for them. Objects and
+// Writers that are open stay usable.
+func (d *Dir) Close() error {
+	d.stop()
+	d.finished.Wait()
+	return nil
+}
+
+// Open implements Store. The object's Content is an *os.File.
+func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
+	owner, file, err := splitKey(key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(d.path(owner, file))
+	if err != nil {
+		return nil, d.count("open", err)
+	}
+	fi, err := f.Stat()
+	if err == nil && !fi.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: f.Name(), Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		f.Close() // it was only read
+		return nil, d.count("open", err)
+	}
+	return &Object{Content: f, Info: fileInfo(key, fi)}, nil
+}
+
+// Delete implements Store. Directories that become empty go with the object.
+func (d *Dir) Delete(_ context.Context, key string, p Precondition) error {
+	owner, file, err := splitKey(key)
+	if err != nil {
+		return err
+	}
+	mu := d.lock(key)
+	defer mu.Unlock()
+	old, exists, err := d.stat(owner, file)
+	if err == nil && !exists {
+		return &fs.PathError{Op: "delete", Path: key, Err: fs.ErrNotExist}
+	}
+	if err == nil {
+		if err := p.check(true, fileRev(old)); err != nil {
+			return fmt.Errorf("delete %s: %w", key, err)
+		}
+		err = d.disk.Erase(key)
+	}
+	if err != nil {
+		return d.count("delete", err)
+	}
+	d.account(owner, -old.Size(), -1)
+	if d.durable {
+		return d.count("delete", d.syncPath(owner))
+	}
+	return nil
+}
+
+// lock locks key against every other Commit and Delete of it, so that nothing
+// comes between the check of a Precondition and the change. It is held for a
+// stat and a rename (in a durable store, for the directories' fsync, too).
+func (d *Dir) lock(key string) *sync.Mutex {
+	mu := &d.locks[maphash.String(d.seed, key)%lockStripes]
+	mu.Lock()
+	return mu
+}
+
+// stat describes the file of a key. What is not a regular file is none of ours.
+func (d *Dir) stat(owner, file string) (fi fs.FileInfo, exists bool, err error) {
+	fi, err = os.Lstat(d.path(owner, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	return fi, err == nil && fi.Mode().IsRegular(), err
+}
+
+// count counts a failure of the disk, which a missing object is not, and
+// returns err.
+func (d *Dir) count(op string, err error) error {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.metrics.StoreError(op)
+	}
+	return err
+}
+
+func logOrDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}

@@ -1,0 +1,402 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const dirKey = "0123456789abcdef/blob-1"
+
+func openTestDir(t *testing.T, path string, log *slog.Logger) *Dir {
+	t.Helper()
+	d, err := OpenDir(DirConfig{Path: path, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func putDir(t *testing.T, d *Dir, key, data string, p Precondition) error {
+	t.Helper()
+	w, err := d.Create(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(data)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Commit(p)
+	return err
+}
+
+// tree lists all files and empty directories below dir.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			entries, err := os.ReadDir(path)
+			if err != nil || len(entries) > 0 {
+				return err
+			}
+			rel += "/"
+		}
+		names = append(names, rel)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, " ")
+}
+
+func wantTree(t *testing.T, dir, want string) {
+	t.Helper()
+	if got := tree(t, dir); got != want {
+		t.Errorf("files are %q, want %q", got, want)
+	}
+}
+
+func TestDirLayout(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/")
+	if got := fromPath(toPath(dirKey)); got != dirKey {
+		t.Errorf("diskv would list the key as %q", got)
+	}
+	file := filepath.Join(path, "objects/01/23/0123456789abcdef/blob-1")
+	for p := file; p != path; p = filepath.Dir(p) {
+		fi, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.Mode().Perm()&0o007 != 0 {
+			t.Errorf("%s has mode %v: others can see it", p, fi.Mode())
+		}
+	}
+	o, err := d.Open(t.Context(), dirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if f, ok := o.Content.(*os.File); !ok || f.Name() != file {
+		t.Errorf("Content is %T; sendfile needs the *os.File itself", o.Content)
+	}
+}
+
+func TestDirDeletePrunesDirectories(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	for _, key := range []string{dirKey, "01ffffffffffffff/doc-1"} {
+		if err := putDir(t, d, key, "data", Precondition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Delete(t.Context(), dirKey, Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, path, "objects/01/ff/01ffffffffffffff/doc-1 tmp/")
+}
+
+// Whatever becomes of a write, its temporary file goes.
+func TestDirLeavesNoTemporaryFiles(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, d *Dir, w *dirWriter) error
+		fail bool
+	}{
+		{"committed", func(_ *testing.T, _ *Dir, w *dirWriter) error {
+			_, err := w.Commit(Precondition{})
+			return err
+		}, false},
+		{"aborted", func(_ *testing.T, _ *Dir, w *dirWriter) error { return w.Abort() }, false},
+		{"precondition failed", func(_ *testing.T, _ *Dir, w *dirWriter) error {
+			_, err := w.Commit(IfRev("another"))
+			return err
+		}, true},
+		{"write failed", func(t *testing.T, _ *Dir, w *dirWriter) error {
+			name := w.temp.Name()
+			w.temp.Close()
+			var err error
+			if w.temp, err = os.Open(name); err != nil { // not for writing
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte("more")); err == nil {
+				t.Error("Write succeeded on a broken disk")
+			}
+			_, err = w.Commit(Precondition{})
+			return err
+		}, true},
+		{"a file is in the way of a directory", func(t *testing.T, d *Dir, w *dirWriter) error {
+			if err := os.WriteFile(filepath.Join(d.objects, "01"), nil, filePerm); err != nil {
+				t.Fatal(err)
+			}
+			_, err := w.Commit(Precondition{})
+			return err
+		}, true},
+		{"a directory is in the way of the file", func(t *testing.T, d *Dir, w *dirWriter) error {
+			if err := os.MkdirAll(d.path("0123456789abcdef", "blob-1"), dirPerm); err != nil {
+				t.Fatal(err)
+			}
+			_, err := w.Commit(Precondition{})
+			return err
+		}, true},
+		{"the store was removed", func(t *testing.T, d *Dir, w *dirWriter) error {
+			if err := os.RemoveAll(d.tmp); err != nil {
+				t.Fatal(err)
+			}
+			_, err := w.Commit(Precondition{})
+			return errors.Join(err, os.Mkdir(d.tmp, dirPerm))
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := t.TempDir()
+			d := openTestDir(t, path, nil)
+			w, err := d.Create(t.Context(), dirKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte("data")); err != nil {
+				t.Fatal(err)
+			}
+			err = test.run(t, d, w.(*dirWriter))
+			if failed := err != nil; failed != test.fail {
+				t.Errorf("error %v", err)
+			}
+			wantTree(t, d.tmp, "./")
+			if _, err := d.Open(t.Context(), dirKey); test.fail && err == nil {
+				t.Error("the object is there all the same")
+			}
+		})
+	}
+}
+
+func TestDirReportsADiskThatDoesNotWork(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	if err := os.RemoveAll(d.tmp); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Create(t.Context(), dirKey); err == nil {
+		t.Error("Create succeeded without a directory")
+	}
+	if err := os.WriteFile(filepath.Join(path, "file"), nil, filePerm); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDir(DirConfig{Path: filepath.Join(path, "file", "store")}); err == nil {
+		t.Error("OpenDir succeeded below a file")
+	}
+}
+
+func TestOpenDirSweepsCrashLeftovers(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	if err := putDir(t, d, dirKey, "whole", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	// A process that dies in the middle of a write: neither Commit nor Abort.
+	w, err := d.Create(t.Context(), dirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 * sweepBatch { // more than one listing
+		if err := os.WriteFile(filepath.Join(d.tmp, "old-"+branchName(n)), nil, filePerm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Close()
+
+	d = openTestDir(t, path, nil)
+	d.finished.Wait()
+	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/")
+	mine, err := d.Create(t.Context(), dirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.sweep(t.Context()) // as if it were slow
+	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/"+filepath.Base(mine.(*dirWriter).temp.Name()))
+	if _, err := mine.Write([]byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mine.Commit(Precondition{}); err != nil {
+		t.Error(err)
+	}
+	wantTree(t, d.tmp, "./")
+}
+
+// A directory that cannot be read stands for one that takes long to read.
+func TestOpenDirDoesNotReadTheTree(t *testing.T) {
+	path := t.TempDir()
+	loop := filepath.Join(path, "objects", "00")
+	if err := os.MkdirAll(filepath.Dir(loop), dirPerm); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(loop, loop); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	d := openTestDir(t, path, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Error(err)
+	}
+	if o, err := d.Open(t.Context(), dirKey); err != nil {
+		t.Error(err)
+	} else {
+		o.Close()
+	}
+	if err := d.Walk(t.Context(), "", func(Info) error { return nil }); err == nil {
+		t.Error("Walk passed over an unreadable directory in silence")
+	}
+	d.finished.Wait()
+	if !strings.Contains(log.String(), "the store's size stays unknown") {
+		t.Errorf("the census did not say that it failed: %q", log.String())
+	}
+}
+
+func TestWalkPassesOverForeignFiles(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"README", "00", "01/file", "01/23/file", "01/23/0123456789abcdef/.DS_Store", "01/23/0123456789abcdef/sub/blob-1",
+		"01/24/0123456789abcdef/blob-1", "lost+found/x/y/z", "01/23/0123456789ABCDEF/blob-1", "zz/zz/zzzzzzzz/blob-1",
+	} {
+		file := filepath.Join(d.objects, name)
+		if err := os.MkdirAll(filepath.Dir(file), dirPerm); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, filePerm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, prefix := range []string{"", "0123456789abcdef/"} {
+		var got []string
+		err := d.Walk(t.Context(), prefix, func(i Info) error {
+			got = append(got, i.Key)
+			return nil
+		})
+		if err != nil || !slices.Equal(got, []string{dirKey}) {
+			t.Errorf("Walk %q = %v, %v; want %s alone", prefix, got, err, dirKey)
+		}
+	}
+	if _, err := d.Open(t.Context(), "0123456789abcdef/sub"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open of a directory: %v", err)
+	}
+	if err := d.Delete(t.Context(), "0123456789abcdef/sub", Precondition{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Delete of a directory: %v", err)
+	}
+}
+
+func TestDirKnowsItsSize(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	check := func(what string, bytes, files int64) {
+		t.Helper()
+		d.finished.Wait()
+		if d.size.bytes != bytes || d.size.files != files {
+			t.Errorf("%s: %d bytes in %d files, want %d in %d", what, d.size.bytes, d.size.files, bytes, files)
+		}
+	}
+	check("empty", 0, 0)
+	for _, key := range []string{"00000000/a", "00000000/b", "ffffffff/a"} {
+		if err := putDir(t, d, key, "12345", Precondition{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("three objects", 15, 3)
+	d.Close()
+	d = openTestDir(t, path, nil)
+	check("opened again", 15, 3)
+	if err := putDir(t, d, "00000000/a", "123", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	check("one replaced", 13, 3)
+	if err := putDir(t, d, "00000000/a", "", IfAbsent()); !errors.Is(err, ErrPrecondition) {
+		t.Fatal(err)
+	}
+	check("one refused", 13, 3)
+	if err := d.Delete(t.Context(), "ffffffff/a", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	check("one deleted", 8, 2)
+}
+
+func TestLedgerLeavesToTheCensusWhatItHasNotCounted(t *testing.T) {
+	var l ledger
+	for n := range branches {
+		l.change("00aaaaaa", 1, 0, nil) // missed once, before branch 00 is counted
+		l.change("ffaaaaaa", 1, 0, nil) // missed always: ff comes last
+		l.counted(int64(n), 1, nil)
+	}
+	if want := int64(branches*(branches-1)/2 + branches - 1); l.bytes != want || l.files != branches {
+		t.Errorf("%d bytes in %d files, want %d in %d", l.bytes, l.files, want, branches)
+	}
+	l.change("ffaaaaaa", 0, 1, nil)
+	if l.files != branches+1 {
+		t.Error("a change after the census is not counted")
+	}
+}
+
+func TestDirCloseStopsTheCensus(t *testing.T) {
+	d := openTestDir(t, t.TempDir(), nil)
+	d.finished.Wait()
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // closing twice does no harm
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.size = ledger{}
+	d.census(ctx)
+	if d.size.branches != 0 {
+		t.Errorf("the census went on through %d branches", d.size.branches)
+	}
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Errorf("an open Writer after Close: %v", err)
+	}
+}
+
+func TestRevClockNeverStandsStill(t *testing.T) {
+	var c revClock
+	// As if the clock had been set back by an hour just now.
+	c.last = time.Now().Add(time.Hour)
+	last := c.last
+	for grain := time.Nanosecond; grain <= coarsest; grain *= 10 {
+		for range 3 {
+			next := c.next(grain)
+			if !next.After(last) || !next.Equal(next.Truncate(grain)) {
+				t.Fatalf("grain %v: %v after %v", grain, next, last)
+			}
+			last = next
+		}
+	}
+}

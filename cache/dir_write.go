@@ -1,0 +1,162 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// Create implements Store. The Writer is a Follower.
+func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
+	owner, file, err := splitKey(key)
+	if err != nil {
+		return nil, err
+	}
+	name := d.run + "-" + strconv.FormatUint(d.temps.Add(1), 10)
+	f, err := os.OpenFile(filepath.Join(d.tmp, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	if err != nil {
+		d.metrics.StoreError("create")
+		return nil, err
+	}
+	return &dirWriter{dir: d, key: key, owner: owner, file: file, temp: f}, nil
+}
+
+// dirWriter is a Writer of a Dir.
+type dirWriter struct {
+	dir              *Dir
+	key, owner, file string
+	temp             *os.File
+	failed           error // of an earlier Write
+	ended            bool
+}
+
+func (w *dirWriter) Write(p []byte) (int, error) {
+	n, err := w.temp.Write(p)
+	if err != nil && w.failed == nil {
+		w.failed = err
+		w.dir.metrics.StoreError("write")
+	}
+	return n, err
+}
+
+// Follow implements Follower.
+func (w *dirWriter) Follow() (FollowReader, error) {
+	f, err := os.Open(w.temp.Name())
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (w *dirWriter) Abort() error {
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	w.temp.Close() // what was written is of no use any more
+	return os.Remove(w.temp.Name())
+}
+
+// Commit is the only function that makes a file visible. If in a durable store
+// the very last step fails, the fsync of the directories after an older object
+// was replaced, the new one stays: taking it away would lose both.
+func (w *dirWriter) Commit(p Precondition) (rev string, err error) {
+	if w.ended {
+		return "", fs.ErrClosed
+	}
+	w.ended = true
+	fi, err := w.finish()
+	if err == nil {
+		err = w.dir.publish(w, fi, p)
+	}
+	if err != nil {
+		// After a rename there is nothing left to remove.
+		if rmErr := os.Remove(w.temp.Name()); !errors.Is(rmErr, fs.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+		if !errors.Is(err, ErrPrecondition) {
+			w.dir.metrics.StoreError("commit")
+		}
+		return "", fmt.Errorf("commit %s: %w", w.key, err)
+	}
+	return fileRev(fi), nil
+}
+
+// finish brings the temporary file into its final state and closes it.
+func (w *dirWriter) finish() (fs.FileInfo, error) {
+	fi, err := w.dir.clock.stamp(w.temp.Name())
+	err = errors.Join(w.failed, err)
+	if err == nil && w.dir.durable {
+		err = w.temp.Sync()
+	}
+	// Network file systems report late write errors here.
+	return fi, errors.Join(err, w.temp.Close())
+}
+
+// publish moves the finished file to its key if p holds.
+func (d *Dir) publish(w *dirWriter, fi fs.FileInfo, p Precondition) error {
+	mu := d.lock(w.key)
+	defer mu.Unlock()
+	old, exists, err := d.stat(w.owner, w.file)
+	if err != nil {
+		return err
+	}
+	if exists {
+		err = p.check(true, fileRev(old))
+	} else {
+		err = p.check(false, "")
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.disk.Import(w.temp.Name(), w.key, true); err != nil {
+		return err
+	}
+	bytes, files := fi.Size(), int64(1)
+	if exists {
+		bytes, files = fi.Size()-old.Size(), 0
+	}
+	d.account(w.owner, bytes, files)
+	if !d.durable {
+		return nil
+	}
+	err = d.syncPath(w.owner)
+	if err != nil && !exists {
+		err = errors.Join(err, d.disk.Erase(w.key))
+		d.account(w.owner, -bytes, -files)
+	}
+	return err
+}
+
+// syncPath makes the names on the way from owner's directory up to objects/
+// durable: all of them, since another commit may have made a directory and not
+// yet have come so far. Those that a Delete has removed are passed over.
+func (d *Dir) syncPath(owner string) error {
+	parts := ownerPath(owner)
+	for n := len(parts); n >= 0; n-- {
+		err := syncDir(filepath.Join(append([]string{d.objects}, parts[:n]...)...))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable, where the file system can.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it was only read
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil // not on this file system, and nothing can be done about it
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package cache
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// Document is a finished document, opened by one reader. Its readers must be
+// closed, or not used any more, when it is closed.
+type Document struct {
+	*finished
+	object *Object // of a big document: its open file
+	pack   *packer
+	grew   func(bytes int) // is told of encodings that were made and kept
+}
+
+// ETag is weak, with its quotes: a hash of the identity bytes, the same for
+// every encoding (nginx drops strong ones when it packs).
+func (d *Document) ETag() string { return d.header.ETag }
+
+// Open returns the bytes in an encoding ("gzip", "zstd" or "identity") and
+// their length, -1 where it is not known beforehand. gzip lies ready; the
+// others are made on demand and kept while hot. What it returns for a big
+// document on disk sends the *os.File itself in its WriteTo, which io.Copy
+// calls, so that it goes out by sendfile. The caller closes it; one reader of a
+// Document can be open at a time.
+func (d *Document) Open(encoding string) (io.ReadCloser, int64, error) {
+	switch encoding {
+	case "gzip":
+		r, err := d.gzip()
+		return r, d.header.Packed, err
+	case "identity":
+		if d.packed == nil || d.header.Identity > smallDocument {
+			r, err := d.unpack()
+			return r, d.header.Identity, err
+		}
+		return d.whole(&d.identity, d.unpack)
+	case "zstd":
+		if d.packed == nil {
+			r, err := d.repack()
+			return r, -1, err
+		}
+		return d.whole(&d.zstd, d.repack)
+	}
+	return nil, 0, fmt.Errorf("cache: no encoding %q", encoding)
+}
+
+// Length returns the length in bytes in an encoding, -1 where it is not known
+// without making it.
+func (d *Document) Length(encoding string) int64 {
+	switch encoding {
+	case "gzip":
+		return d.header.Packed
+	case "identity":
+		return d.header.Identity
+	case "zstd":
+		return d.zstd.length()
+	}
+	return -1
+}
+
+// Close releases the document.
+func (d *Document) Close() error {
+	if d.object == nil {
+		return nil
+	}
+	return d.object.Close()
+}
+
+// gzip returns the packed bytes.
+func (d *Document) gzip() (io.ReadCloser, error) {
+	if d.packed != nil {
+		return bytesReader{bytes.NewReader(d.packed)}, nil
+	}
+	if _, err := d.object.Seek(d.offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return fileReader{&io.LimitedReader{R: d.object.Content, N: d.header.Packed}}, nil
+}
+
+// unpack returns the identity bytes, unpacking them as they are read.
+func (d *Document) unpack() (io.ReadCloser, error) {
+	src, err := d.gzip()
+	if err != nil {
+		return nil, err
+	}
+	return d.pack.gunzip(src)
+}
+
+// repack returns the bytes in zstd, packing them as they are read.
+func (d *Document) repack() (io.ReadCloser, error) {
+	src, err := d.unpack()
+	if err != nil {
+		return nil, err
+	}
+	return d.pack.zstd(src)
+}
+
+// whole returns all bytes of an encoding out of kept, where they are put if
+// need be.
+func (d *Document) whole(kept *once, open func() (io.ReadCloser, error)) (io.ReadCloser, int64, error) {
+	data, err := kept.get(func() ([]byte, error) {
+		r, err := open()
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close() // it was only read
+		var buf bytes.Buffer
+		_, err = buf.ReadFrom(r)
+		return bytes.Clone(buf.Bytes()), err
+	}, d.grew)
+	if err != nil {
+		return nil, 0, err
+	}
+	return bytesReader{bytes.NewReader(data)}, int64(len(data)), nil
+}
+
+// bytesReader reads from memory; its WriteTo is one Write.
+type bytesReader struct{ *bytes.Reader }
+
+func (bytesReader) Close() error { return nil }
+
+// fileReader reads part of a file. The Document closes the file.
+type fileReader struct{ limited *io.LimitedReader }
+
+func (r fileReader) Read(p []byte) (int, error) { return r.limited.Read(p) }
+
+// WriteTo implements io.WriterTo: net/http sends an *os.File by sendfile only
+// if it sees nothing but an io.LimitedReader around it.
+func (r fileReader) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, r.limited) }
+
+func (fileReader) Close() error { return nil }

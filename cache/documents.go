@@ -1,0 +1,189 @@
+package cache
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"larder/metrics"
+)
+
+// DocumentKey names a finished document.
+type DocumentKey struct {
+	Owner string // OwnerKey of the package
+	Slot  string // form and public base: a newer ID in the same slot replaces the older one
+	ID    string // document revision, policy revision, renderer version: all that the bytes depend on beside Slot
+	// Volatile documents are rendered for a public base that nobody
+	// configured: they are not written to disk, share a small part of the
+	// memory, and are rendered one at a time.
+	Volatile bool
+}
+
+// object returns the key of the document's object in the store.
+func (k DocumentKey) object() string { return FileKey(k.Owner, "doc", k.Slot) }
+
+// slot returns what the document is kept under in memory.
+func (k DocumentKey) slot() slot { return slot{k.Owner, k.Slot} }
+
+// flight returns what makes two renders the same.
+func (k DocumentKey) flight() string {
+	volatile := "0"
+	if k.Volatile {
+		volatile = "1"
+	}
+	return volatile + k.Owner + "\x00" + k.Slot + "\x00" + k.ID
+}
+
+// DocumentsConfig configures Documents. Zero values mean the defaults in brackets.
+type DocumentsConfig struct {
+	Store   Store
+	Memory  int64 // bytes kept in memory [64 MB]; documents over 1 MB packed never are
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+}
+
+const (
+	defaultDocumentMemory = 64 << 20 // bytes
+
+	// smallDocument is the size in bytes up to which a document is kept in
+	// memory, in each encoding.
+	smallDocument = 1 << 20
+
+	// volatileShare is the part of the memory that volatile documents have:
+	// one in so many bytes.
+	volatileShare = 8
+)
+
+// Documents keeps finished documents: rendered, packed with gzip, hashed, and
+// ready to be sent, on disk, the small hot ones also in memory. A hit parses
+// and compresses nothing.
+type Documents struct {
+	store   Store
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	pack    packer
+	kept    *documentMemory // of configured bases
+	passing *documentMemory // volatile ones
+
+	flights      singleflight.Group
+	volatileTurn chan struct{} // holds a token while a volatile document is rendered
+	closing      context.Context
+	stop         context.CancelFunc
+	mu           sync.Mutex // guards closed, and that renders is not added to once it is set
+	closed       bool
+	renders      sync.WaitGroup
+}
+
+// NewDocuments returns Documents on cfg.Store.
+func NewDocuments(cfg DocumentsConfig) *Documents {
+	memory := cfg.Memory
+	if memory == 0 {
+		memory = defaultDocumentMemory
+	}
+	d := &Documents{
+		store:        cfg.Store,
+		metrics:      cfg.Metrics,
+		log:          logOrDiscard(cfg.Log),
+		volatileTurn: make(chan struct{}, 1),
+	}
+	total := &memoryTotal{metrics: cfg.Metrics}
+	d.kept = newDocumentMemory(memory-memory/volatileShare, total)
+	d.passing = newDocumentMemory(memory/volatileShare, total)
+	d.closing, d.stop = context.WithCancel(context.Background())
+	return d
+}
+
+// Close cancels the renders that are under way and waits for them. Make fails
+// with ErrClosed from now on; documents that are open stay usable.
+func (d *Documents) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.stop()
+	d.renders.Wait()
+	return nil
+}
+
+// memory returns the part of the memory that key's document belongs to.
+func (d *Documents) memory(key DocumentKey) *documentMemory {
+	if key.Volatile {
+		return d.passing
+	}
+	return d.kept
+}
+
+// Lookup returns a finished document if there is one, from memory or disk. The
+// caller closes the Document.
+func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, bool) {
+	memory := d.memory(key)
+	f, ok := memory.get(key)
+	if ok && f.packed != nil {
+		return d.document(key, f, nil), true
+	}
+	if key.Volatile {
+		return nil, false
+	}
+	// The memory knows of a big document only that its file has been checked.
+	o, loaded, ok := d.load(ctx, key, f)
+	if !ok {
+		return nil, false
+	}
+	if loaded != f {
+		memory.add(key, loaded)
+	}
+	return d.document(key, loaded, o), true
+}
+
+// document returns one reader's view of f; o is its open file or nil.
+func (d *Documents) document(key DocumentKey, f *finished, o *Object) *Document {
+	return &Document{
+		finished: f,
+		object:   o,
+		pack:     &d.pack,
+		grew:     func(bytes int) { d.memory(key).grow(key, f, int64(bytes)) },
+	}
+}
+
+// finished is what the readers of a finished document share.
+type finished struct {
+	header documentHeader
+	packed []byte // the gzip bytes; nil if they lie in the store alone
+	offset int64  // of the gzip bytes in the store's object
+	rev    string // of that object; "" if there is none
+
+	// Other encodings of a small document, made when first asked for.
+	identity, zstd once
+}
+
+// once is bytes that are made once.
+type once struct {
+	mu   sync.Mutex // guards data; it is held while they are made
+	data []byte
+}
+
+// get returns the bytes; they are made if need be, and grew is called then.
+func (o *once) get(produce func() ([]byte, error), grew func(bytes int)) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.data == nil {
+		data, err := produce()
+		if err != nil {
+			return nil, err
+		}
+		o.data = data
+		grew(len(data))
+	}
+	return o.data, nil
+}
+
+// length returns the number of bytes, -1 if they have not been made.
+func (o *once) length() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.data == nil {
+		return -1
+	}
+	return int64(len(o.data))
+}

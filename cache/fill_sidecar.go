@@ -1,0 +1,125 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// BlobMeta is kept in a small file beside each blob.
+type BlobMeta struct {
+	Size    int64     `json:"size"`
+	SHA512  string    `json:"sha512"` // base64, of the stored bytes
+	ETag    string    `json:"etag"`   // strong, with its quotes; a function of the bytes alone
+	Label   string    `json:"label"`
+	ModTime time.Time `json:"modified"` // when it was stored
+}
+
+const (
+	sidecarSuffix = ".meta"
+	// maxSidecar bounds a sidecar, in bytes; maxLabel keeps those that are
+	// written below it, however JSON has to escape the label.
+	maxSidecar = 16 << 10
+	maxLabel   = 1 << 10
+	// maxSidecars is how many are held in memory: about 400 bytes each.
+	maxSidecars = 16384
+)
+
+// errSidecar: the bytes of a sidecar describe no blob.
+var errSidecar = errors.New("cache: malformed sidecar")
+
+func newBlobMeta(size int64, sum []byte, label string) BlobMeta {
+	label = label[:min(len(label), maxLabel)]
+	return BlobMeta{
+		Size:    size,
+		SHA512:  base64.StdEncoding.EncodeToString(sum),
+		ETag:    blobETag(sum),
+		Label:   strings.ToValidUTF8(label, ""),
+		ModTime: time.Now().UTC().Truncate(time.Second), // HTTP knows no finer ones
+	}
+}
+
+// blobETag makes an ETag of half a SHA-512, plenty to tell bytes apart.
+func blobETag(sum []byte) string {
+	return `"` + hex.EncodeToString(sum[:sha512.Size/2]) + `"`
+}
+
+// parseSidecar returns the BlobMeta in data, or errSidecar.
+func parseSidecar(data []byte) (BlobMeta, error) {
+	var m BlobMeta
+	if err := json.Unmarshal(data, &m); err != nil {
+		return BlobMeta{}, fmt.Errorf("%w: %w", errSidecar, err)
+	}
+	sum, err := base64.StdEncoding.DecodeString(m.SHA512)
+	if err != nil || len(sum) != sha512.Size || m.ETag != blobETag(sum) || m.Size < 0 {
+		return BlobMeta{}, errSidecar
+	}
+	return m, nil
+}
+
+// sidecars keeps the BlobMetas of a store's blobs, the recent ones in memory,
+// so that a warm hit opens one file. A sidecar is written after its blob: a
+// blob without one was never finished.
+type sidecars struct {
+	store  Store
+	recent *lru.Cache[string, BlobMeta]
+}
+
+// get returns the sidecar of the blob under key. Its errors are fs.ErrNotExist,
+// errSidecar and those of the store.
+func (s sidecars) get(ctx context.Context, key string) (BlobMeta, error) {
+	if m, ok := s.recent.Get(key); ok {
+		return m, nil
+	}
+	obj, err := s.store.Open(ctx, key+sidecarSuffix)
+	if err != nil {
+		return BlobMeta{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(obj, maxSidecar+1))
+	obj.Close() // it was only read
+	if err != nil {
+		return BlobMeta{}, err
+	}
+	if len(data) > maxSidecar {
+		return BlobMeta{}, errSidecar
+	}
+	m, err := parseSidecar(data)
+	if err == nil {
+		// A fill that has ended since the file was read knows better.
+		s.recent.ContainsOrAdd(key, m)
+	}
+	return m, err
+}
+
+// put writes the sidecar of the blob under key.
+func (s sidecars) put(ctx context.Context, key string, m BlobMeta) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	w, err := s.store.Create(ctx, key+sidecarSuffix)
+	if err != nil {
+		return err
+	}
+	defer w.Abort() // after a Commit it does nothing
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	if _, err := w.Commit(Precondition{}); err != nil {
+		return err
+	}
+	s.recent.Add(key, m)
+	return nil
+}
+
+// forget drops the sidecar from memory: the blob has changed behind it.
+func (s sidecars) forget(key string) { s.recent.Remove(key) }
