@@ -1,0 +1,229 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"larder/npm"
+)
+
+// Headers that the edge adds to what httpcache stores, so that a later start
+// knows a document from its header alone.
+const (
+	headerRev      = "X-Larder-Rev"
+	headerSize     = "X-Larder-Size"     // of the identity bytes
+	headerModified = "X-Larder-Modified" // RFC 3339, from the document
+	headerForm     = "X-Larder-Form"     // npm.Form.String
+)
+
+// exchange is one pass of one document through httpcache and the edge. It
+// travels in the request's context: httpcache has no other way to tell an old
+// copy from a new answer, or to say why it gave the old one.
+type exchange struct {
+	kind     string // of metrics.Upstream.Request: "document" or "other"
+	subject  string // the package, or the document's path: for errors and the breaker
+	missing  string // the sentence for a 404
+	accept   string
+	limit    int64 // of the identity bytes
+	tries    int
+	optional bool // upstream may lack the endpoint: an odd answer is as good as a 404
+	wantCopy bool // see Registry.get
+	check    func(doc []byte, contentType string) (inspection, error)
+
+	// What the edge leaves behind.
+	asked       bool      // upstream was asked
+	notModified bool      // and confirmed the copy
+	err         error     // or failed, with an *npm.Error
+	fetched     *document // or sent this; the exchange's owner releases it
+}
+
+// inspection is what an exchange's check found in a document.
+type inspection struct {
+	modified time.Time // zero where it does not say
+	form     npm.Form
+}
+
+type exchangeKey struct{}
+
+// edge is the RoundTripper under httpcache. It stands between a cache that
+// stores whatever it is shown and the network: a response that leaves it is a
+// good 200 or a 304; all else is an error, because errors are what leaves
+// httpcache's entries alone.
+type edge struct{ *Registry }
+
+// RoundTrip answers a request for a logical URL.
+func (e *edge) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	ex, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return nil, errors.New("upstream: request without an exchange")
+	}
+	ex.asked = true
+	resp, err := e.ask(ctx, req, ex)
+	ex.err = err
+	return resp, err
+}
+
+func (e *edge) ask(ctx context.Context, req *http.Request, ex *exchange) (*http.Response, error) {
+	if e.cfg.Offline {
+		return nil, e.offline(ex.subject)
+	}
+	if err := e.docSlots.Acquire(ctx, 1); err != nil {
+		return nil, named(e.remote.transportFailure(ctx, err).err, ex.subject)
+	}
+	defer e.docSlots.Release(1)
+	deadline := time.Now().Add(e.cfg.DocumentTimeout)
+	var resp *http.Response
+	err := e.persist(ctx, ex.subject, ex.tries, func(ctx context.Context, base *url.URL) *failure {
+		start := time.Now()
+		var f *failure
+		resp, f = e.once(ctx, req, base, ex, deadline)
+		if f != nil && ex.optional && f.odd {
+			f = &failure{err: &npm.Error{Kind: npm.NotFound, Op: f.err.Op, Msg: ex.missing, Err: f.err}, outcome: "not_found"}
+		}
+		outcome := "ok"
+		switch {
+		case f != nil:
+			outcome = f.outcome
+		case ex.notModified:
+			outcome = "not_modified"
+		}
+		e.metrics.Request(ex.kind, outcome, time.Since(start))
+		return f
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// once asks one base URL once.
+func (e *edge) once(ctx context.Context, req *http.Request, base *url.URL, ex *exchange, deadline time.Time) (*http.Response, *failure) {
+	u, err := joinPath(base, req.URL.EscapedPath(), req.URL.RawQuery)
+	if err != nil {
+		return nil, e.remote.badFailure("cannot be asked that", err)
+	}
+	header := http.Header{"Accept": {ex.accept}, "Accept-Encoding": {"gzip"}}
+	conditional := false
+	for _, k := range []string{"If-None-Match", "If-Modified-Since"} {
+		if v := req.Header.Get(k); v != "" {
+			header.Set(k, v)
+			conditional = true
+		}
+	}
+	resp, f := e.remote.send(ctx, http.MethodGet, u, header, nil, deadline)
+	if f != nil {
+		return nil, f
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return e.good(ctx, req, resp, ex)
+	case resp.StatusCode == http.StatusNotModified && conditional:
+		ex.notModified = true
+		return e.response(req, resp, nil), nil
+	}
+	return nil, e.remote.statusFailure(resp, ex.missing)
+}
+
+// good turns a 200 into what may be stored, or says why it may not.
+func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response, ex *exchange) (*http.Response, *failure) {
+	contentType := resp.Header.Get("Content-Type")
+	if strings.HasPrefix(contentType, "text/html") {
+		return nil, e.remote.oddFailure("sent a web page in place of JSON", nil)
+	}
+	packed, n, err := readPacked(resp, ex.limit)
+	e.metrics.Received(n)
+	if err != nil {
+		return nil, e.bodyFailure(ctx, err)
+	}
+	doc, err := e.budget.unpack(ctx, packed, ex.limit)
+	if err != nil {
+		return nil, e.bodyFailure(ctx, err)
+	}
+	found, err := ex.check(doc.bytes, contentType)
+	if err != nil {
+		doc.release()
+		return nil, e.remote.oddFailure(strings.TrimPrefix(npm.Message(err), "upstream "), err)
+	}
+	ex.fetched = doc
+	out := e.response(req, resp, packed)
+	sum := sha256.Sum256(doc.bytes)
+	out.Header.Set(headerRev, hex.EncodeToString(sum[:16]))
+	out.Header.Set(headerSize, strconv.Itoa(len(doc.bytes)))
+	out.Header.Set(headerForm, found.form.String())
+	if !found.modified.IsZero() {
+		out.Header.Set(headerModified, found.modified.UTC().Format(time.RFC3339Nano))
+	}
+	return out, nil
+}
+
+// response returns what httpcache gets to see: a header made from nothing, with
+// upstream's validators as they were received. Upstream's own Date, Age,
+// Cache-Control and Vary have no part in how long its documents are fresh
+// here, and its cookies are nobody's.
+func (e *edge) response(req *http.Request, resp *http.Response, packed []byte) *http.Response {
+	header := http.Header{
+		"Date":          {time.Now().UTC().Format(http.TimeFormat)},
+		"Cache-Control": {fmt.Sprintf("max-age=%d", int64(e.cfg.FreshFor/time.Second))},
+	}
+	kept := []string{"Etag", "Last-Modified"}
+	if resp.StatusCode == http.StatusOK {
+		kept = append(kept, "Content-Type")
+		header.Set("Content-Encoding", "gzip")
+	}
+	for _, k := range kept {
+		if v := resp.Header.Get(k); v != "" {
+			header.Set(k, v)
+		}
+	}
+	return &http.Response{
+		Status:        resp.Status,
+		StatusCode:    resp.StatusCode,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        header,
+		Body:          io.NopCloser(bytes.NewReader(packed)),
+		ContentLength: int64(len(packed)),
+		Request:       req,
+	}
+}
+
+// bodyFailure is for a 200 whose body could not be read or unpacked.
+func (e *edge) bodyFailure(ctx context.Context, err error) *failure {
+	var late *failure
+	switch {
+	case errors.As(err, &late):
+		return late
+	case ctx.Err() != nil:
+		return e.remote.transportFailure(ctx, err)
+	case errors.Is(err, errTooLarge):
+		f := e.remote.badFailure("sent a document that is too large", err)
+		f.again = false
+		return f
+	case errors.Is(err, errEncoding):
+		return e.remote.badFailure("sent an encoding that was not asked for", err)
+	}
+	return e.remote.badFailure("sent a document that is cut or corrupt", err)
+}
+
+// named returns err with the package that it is about.
+func named(err *npm.Error, subject string) *npm.Error {
+	if err.Name != "" {
+		return err
+	}
+	e := *err
+	e.Name = subject
+	return &e
+}

@@ -1,0 +1,216 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"larder/npm"
+)
+
+// Outcome says how an answer came about; its strings are the values of
+// X-Larder-Cache.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Hit         Outcome = iota // fresh in the cache
+	Miss                       // fetched now, nothing was there before (or it changed)
+	Revalidated                // upstream confirmed the copy just now
+	Stale                      // an old copy, because upstream failed, was slow, or is being asked in the background
+	Bypass                     // passed through, not cacheable
+)
+
+func (o Outcome) String() string {
+	return [...]string{"hit", "miss", "revalidated", "stale", "bypass"}[o]
+}
+
+// Packument is one revision of a package's document, as upstream sent it. It
+// is used by one goroutine at a time.
+type Packument struct {
+	Name    string
+	Form    npm.Form // of the document that is held; Full also where abbreviated was asked for and the full one is fresh, or is all that upstream has
+	Rev     string   // a hash of the identity bytes
+	Size    int64    // of the identity bytes
+	Outcome Outcome
+	Checked time.Time // when upstream last confirmed it
+
+	registry *Registry
+	fetched  *document // parked in the budget by the flight that fetched it; nil else
+}
+
+func (r *Registry) packument(name string, v revision, o Outcome) *Packument {
+	return &Packument{
+		Name:     name,
+		Form:     v.form,
+		Rev:      v.rev,
+		Size:     v.size,
+		Outcome:  o,
+		Checked:  v.checked,
+		registry: r,
+	}
+}
+
+// Packument returns the current revision of name in a form that can be
+// rendered to form (see Packument.Form). force revalidates even what is
+// fresh. Where upstream fails, refuses or says 404, a held copy, however old,
+// comes before any error; NotFound is returned only where upstream said so and
+// nothing is held.
+func (r *Registry) Packument(ctx context.Context, name string, form npm.Form, force bool) (*Packument, error) {
+	force = force && !r.cfg.Offline
+	e := r.entry(name)
+	now := r.now()
+	held, ok := e.best(form, r.cfg.FreshFor, now)
+	switch {
+	case ok && !force && held.within(r.cfg.FreshFor, now):
+		return r.packument(name, held, Hit), nil
+	case !ok:
+		return r.fetch(ctx, name, form, force)
+	case r.cfg.Offline:
+		return r.packument(name, held, Stale), nil
+	case !force && e.hushed(now):
+		r.metrics.StaleServed()
+		return r.packument(name, held, Stale), nil
+	}
+	flight := r.refresh(ctx, name, r.formToAsk(form, held), force)
+	if !force && held.within(r.cfg.FreshFor+r.cfg.StaleWhileRevalidate, now) {
+		return r.packument(name, held, Stale), nil
+	}
+	timer := time.NewTimer(r.cfg.StaleWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, r.gaveUp(ctx, name)
+	case landed := <-flight:
+		if landed.Err == nil {
+			return landed.Val.(*answer).packument(r, name), nil
+		}
+	case <-timer.C:
+		e.hush(now.Add(retryPause)) // the others need not wait as long; the flight lifts this when it lands
+	}
+	r.metrics.StaleServed()
+	return r.packument(name, held, Stale), nil
+}
+
+// fetch is Packument where nothing is held that form can be rendered from.
+func (r *Registry) fetch(ctx context.Context, name string, form npm.Form, force bool) (*Packument, error) {
+	if r.cfg.Offline {
+		return nil, r.offline(name)
+	}
+	if !force {
+		if err := r.absent.get(name, r.now()); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil, r.gaveUp(ctx, name)
+	case landed := <-r.refresh(ctx, name, r.formToAsk(form, revision{form: form}), force):
+		if landed.Err != nil {
+			return nil, landed.Err
+		}
+		return landed.Val.(*answer).packument(r, name), nil
+	}
+}
+
+// gaveUp is the error of a caller who stopped waiting.
+func (r *Registry) gaveUp(ctx context.Context, name string) error {
+	return fmt.Errorf("upstream.Packument %s: %w", name, context.Cause(ctx))
+}
+
+// formToAsk returns the form to ask upstream for, to get one that form can be
+// rendered from. Where the full document stands in for the abbreviated one it
+// is also the one to be confirmed, which costs a 304 most of the time; without
+// a validator it would come whole, and the abbreviated one is then the smaller
+// price.
+func (r *Registry) formToAsk(form npm.Form, held revision) npm.Form {
+	if form == npm.Full || held.form == npm.Full && held.validator {
+		return npm.Full
+	}
+	if r.now().Unix() < r.fullOnly.Load() {
+		return npm.Full
+	}
+	return npm.Abbreviated
+}
+
+// packumentURL returns the logical URL of a package's document. The fragment
+// tells the forms apart and never travels.
+func (r *Registry) packumentURL(name string, form npm.Form) *url.URL {
+	u := r.logicalURL("/"+npm.EscapeName(name), "")
+	u.Fragment = form.String()
+	return u
+}
+
+// logicalURL returns the URL under which httpcache knows a document: by the
+// upstream's name in place of its address, which may change.
+func (r *Registry) logicalURL(escapedPath, query string) *url.URL {
+	u := &url.URL{Scheme: "http", Host: r.cfg.Name + ".upstream.invalid", RawPath: escapedPath, RawQuery: query}
+	path, err := url.PathUnescape(escapedPath)
+	if err != nil { // not escaped at all: taken as it is
+		path, u.RawPath = escapedPath, ""
+	}
+	u.Path = path
+	return u
+}
+
+// answer is what a flight brings back.
+type answer struct {
+	revision
+	outcome Outcome
+	fetched *document // parked; nil where upstream sent nothing new
+}
+
+func (a *answer) packument(r *Registry, name string) *Packument {
+	p := r.packument(name, a.revision, a.outcome)
+	p.fetched = a.fetched
+	return p
+}
+
+// refresh starts or joins the flight that asks upstream for one form of a
+// package's document. Its value is an *answer.
+func (r *Registry) refresh(ctx context.Context, name string, form npm.Form, force bool) <-chan singleflight.Result {
+	key := form.String() + " " + name
+	if force {
+		key = "forced " + key
+	}
+	return r.flights.start(ctx, key, func(ctx context.Context) (any, error) {
+		e := r.entry(name)
+		if v, ok := e.get(form); ok && !force && v.within(r.cfg.FreshFor, r.now()) {
+			return &answer{revision: v}, nil // another flight landed just before this one took off
+		}
+		if err := r.absent.get(name, r.now()); err != nil && !force && !e.holdsAny() {
+			return nil, err
+		}
+		a, err := r.askPackument(ctx, name, form)
+		if err != nil {
+			return nil, r.refused(name, e, err)
+		}
+		r.budget.park(a.fetched)
+		return a, nil
+	})
+}
+
+// refused decides what an error of upstream means for a package: where a copy
+// is held it goes on being served.
+func (r *Registry) refused(name string, e *entry, err *npm.Error) error {
+	if !e.holdsAny() {
+		r.absent.note(name, err, r.now())
+		return err
+	}
+	e.hush(r.now().Add(retryPause))
+	r.log.Warn("a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)
+	if err.Kind == npm.NotFound {
+		// Only the other form is held, or the callers would have a copy.
+		return &npm.Error{
+			Kind: npm.Unavailable,
+			Op:   err.Op,
+			Name: name,
+			Msg:  fmt.Sprintf("upstream %s says that %s does not exist, but a copy of it is held here", r.cfg.Name, name),
+			Err:  err,
+		}
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"larder/npm"
+)
+
+// postTimeout bounds a Post from start to end.
+const postTimeout = 5 * time.Second
+
+// Post sends a small JSON body and returns upstream's answer; it is tried
+// once, within 5 s, since clients wait for it at the end of an install.
+func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
+	if r.cfg.Offline {
+		return nil, r.offline(path)
+	}
+	if down, last := r.breaker.down(); down {
+		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: breakerPause}
+	}
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	if err := r.docSlots.Acquire(ctx, 1); err != nil {
+		return nil, named(r.remote.transportFailure(ctx, err).err, path)
+	}
+	defer r.docSlots.Release(1)
+	start := time.Now()
+	answer, f := r.post(ctx, path, body)
+	outcome := "ok"
+	if f != nil {
+		outcome = f.outcome
+	}
+	r.metrics.Request("other", outcome, time.Since(start))
+	if f != nil {
+		return nil, named(f.err, path)
+	}
+	return answer, nil
+}
+
+func (r *Registry) post(ctx context.Context, path string, body []byte) ([]byte, *failure) {
+	base := r.remote.bases[r.preferred.get(time.Now())]
+	u, err := joinPath(base, path, "")
+	if err != nil {
+		return nil, r.remote.badFailure("cannot be asked that", err)
+	}
+	header := http.Header{
+		"Content-Type":    {npm.FullType},
+		"Accept":          {npm.FullType},
+		"Accept-Encoding": {"identity"},
+	}
+	resp, f := r.remote.send(ctx, http.MethodPost, u, header, body, time.Time{})
+	if f != nil {
+		return nil, f
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, r.remote.statusFailure(resp, "not found: "+path)
+	}
+	plain, err := decoded(resp, false)
+	if err != nil {
+		return nil, r.remote.badFailure("sent an answer that cannot be read", err)
+	}
+	answer, err := readAll(plain, -1, maxSmall)
+	r.metrics.Received(int64(len(answer)))
+	var late *failure
+	switch {
+	case errors.As(err, &late), ctx.Err() != nil:
+		return nil, r.remote.transportFailure(ctx, err)
+	case err != nil:
+		return nil, r.remote.badFailure("sent an answer that cannot be read", err)
+	}
+	if err := checkJSON(answer); err != nil {
+		return nil, r.remote.oddFailure("sent something that is not JSON", err)
+	}
+	return answer, nil
+}

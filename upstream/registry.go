@@ -1,0 +1,232 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	"github.com/gregjones/httpcache"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
+
+	"larder/cache"
+	"larder/metrics"
+	"larder/npm"
+)
+
+// ErrOffline is the cause of every error that comes of Config.Offline.
+var ErrOffline = errors.New("larder is offline")
+
+// Auth is how Larder presents itself to an upstream. At most one of Token and
+// User is set. It is never logged.
+type Auth struct {
+	Token    string // sent as "Bearer TOKEN"
+	User     string // with Password: HTTP basic
+	Password string
+}
+
+// Config configures one upstream registry. Zero values mean the defaults in
+// brackets.
+type Config struct {
+	Name         string     // keys the cache; [a-z0-9-]+
+	URLs         []*url.URL // the first that is up is asked
+	Match        []string   // name patterns (npm.MatchName) [**]
+	Auth         Auth
+	Headers      http.Header // added to each request to URLs' hosts
+	CAFile       string      // PEM, added to the system's roots
+	TarballHosts []string    // other hosts (host or host:port) its tarballs may come from; may be private
+	Concurrency  int         // requests at once, apart for documents and for tarballs [64]
+
+	FreshFor             time.Duration // [5m]
+	StaleWhileRevalidate time.Duration // [5m]
+	StaleWait            time.Duration // how long a request waits for upstream when a stale copy exists [3s]
+	HeaderTimeout        time.Duration // for response headers, connecting included [8s]
+	DocumentTimeout      time.Duration // to the first byte of a document, all tries together [20s]
+	IdleTimeout          time.Duration // silence in a body [30s]
+	RetryBudget          time.Duration // for all tries but the last [10s]
+
+	Offline   bool   // no request is ever sent; what is cached is served, whatever its age
+	Via       string // this server's name in Via headers; an upstream request that would loop is refused by the other end
+	UserAgent string // [larder]
+
+	Responses *cache.Responses
+	Metrics   *metrics.Metrics
+	Log       *slog.Logger
+}
+
+// withDefaults fills what is zero.
+func (c Config) withDefaults() Config {
+	orDuration := func(d *time.Duration, or time.Duration) {
+		if *d == 0 {
+			*d = or
+		}
+	}
+	orDuration(&c.FreshFor, 5*time.Minute)
+	orDuration(&c.StaleWhileRevalidate, 5*time.Minute)
+	orDuration(&c.StaleWait, 3*time.Second)
+	orDuration(&c.HeaderTimeout, 8*time.Second)
+	orDuration(&c.DocumentTimeout, 20*time.Second)
+	orDuration(&c.IdleTimeout, 30*time.Second)
+	orDuration(&c.RetryBudget, 10*time.Second)
+	if len(c.Match) == 0 {
+		c.Match = []string{"**"}
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 64
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = "larder"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// namePattern is what may stand as the first label of a logical URL's host.
+const namePattern = `^[a-z0-9-]+$`
+
+func (c Config) check() error {
+	var errs []error
+	if ok, _ := regexp.MatchString(namePattern, c.Name); !ok {
+		errs = append(errs, fmt.Errorf("name %q is not of the form [a-z0-9-]+", c.Name))
+	}
+	if c.Responses == nil {
+		errs = append(errs, errors.New("there is no cache for its responses"))
+	}
+	if c.Concurrency < 0 {
+		errs = append(errs, fmt.Errorf("concurrency %d is negative", c.Concurrency))
+	}
+	for _, pattern := range c.Match {
+		if err := npm.CheckPattern(pattern); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxEntries bounds how many packages' freshness is held in memory, at some
+// 300 bytes each; the rest is read again from the stored headers.
+const maxEntries = 65_536
+
+// Registry is one remote registry.
+type Registry struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics.Upstream
+	now     func() time.Time // of freshness and negative entries
+
+	remote    *remote
+	breaker   *breaker
+	budget    *budget
+	documents *http.Client        // httpcache over the edge
+	docSlots  *semaphore.Weighted // Config.Concurrency each
+	tgzSlots  *semaphore.Weighted
+	preferred preference
+
+	entries  *lru.Cache[string, *entry]
+	absent   *absences
+	flights  flights
+	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
+	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
+}
+
+// New returns a Registry. Errors are about cfg: an unreadable CA file, no URL.
+func New(cfg Config) (*Registry, error) {
+	cfg = cfg.withDefaults()
+	fail := func(err error) (*Registry, error) {
+		return nil, fmt.Errorf("upstream %q: %w", cfg.Name, err)
+	}
+	if err := cfg.check(); err != nil {
+		return fail(err)
+	}
+	remote, err := newRemote(cfg)
+	if err != nil {
+		return fail(err)
+	}
+	entries, err := lru.New[string, *entry](maxEntries)
+	if err != nil {
+		return fail(err)
+	}
+	absent, err := newAbsences()
+	if err != nil {
+		return fail(err)
+	}
+	r := &Registry{
+		cfg:      cfg,
+		log:      cfg.Log.With("upstream", cfg.Name),
+		metrics:  cfg.Metrics.Upstream(cfg.Name),
+		now:      time.Now,
+		remote:   remote,
+		budget:   newBudget(documentMemory),
+		docSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		tgzSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
+		entries:  entries,
+		absent:   absent,
+	}
+	r.breaker = newBreaker(cfg.Name, r.metrics, r.log)
+	r.documents = &http.Client{Transport: &httpcache.Transport{
+		Cache:     cfg.Responses,
+		Transport: &edge{r},
+	}}
+	return r, nil
+}
+
+// Close waits for background revalidations until ctx is done; those that still
+// run are then cancelled and waited for, and the error is ctx's.
+func (r *Registry) Close(ctx context.Context) error {
+	err := r.flights.close(ctx)
+	r.budget.empty()
+	r.remote.transport.CloseIdleConnections()
+	return err
+}
+
+// Name returns the configured name.
+func (r *Registry) Name() string { return r.cfg.Name }
+
+// Matches reports whether name is this registry's to answer.
+func (r *Registry) Matches(name string) bool {
+	for _, pattern := range r.cfg.Match {
+		if npm.MatchName(pattern, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// State describes the registry for health checks: "ok", "offline" or "down",
+// and for the last the most recent error in one sentence.
+func (r *Registry) State() (state, reason string) {
+	if r.cfg.Offline {
+		return "offline", ""
+	}
+	if down, reason := r.breaker.down(); down {
+		return "down", reason
+	}
+	return "ok", ""
+}
+
+// Owner returns the store's owner key of name.
+func (r *Registry) Owner(name string) string { return cache.OwnerKey(r.cfg.Name, name) }
+
+// BlobKey returns the store key of a tarball.
+func (r *Registry) BlobKey(name, file string) string {
+	return cache.FileKey(r.Owner(name), "blob", file)
+}
+
+// offline is the error of everything that is not held while Larder is offline.
+func (r *Registry) offline(subject string) *npm.Error {
+	return &npm.Error{
+		Kind: npm.Unavailable,
+		Op:   "upstream " + r.cfg.Name,
+		Name: subject,
+		Msg:  fmt.Sprintf("Larder is offline and has no copy of %s", subject),
+		Err:  ErrOffline,
+	}
+}
