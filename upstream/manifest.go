@@ -7,14 +7,20 @@ import (
 	"larder/npm"
 )
 
-// Manifest returns the raw manifest of one version or dist-tag of name (out of
-// the full packument where that is fresh, else upstream's GET
-// /name/selector); the caller renders it. An upstream without that endpoint
-// gives NotFound: the caller then tries the packument.
+// Manifest returns the raw manifest of one version or dist-tag of name; the
+// caller renders it. It comes out of the full packument where that is held, as
+// fresh or as stale as Packument would give it, so that the two never
+// disagree and an outage takes neither away; else from upstream's GET
+// /name/selector. An upstream without that endpoint gives NotFound: the caller
+// then tries the packument.
 func (r *Registry) Manifest(ctx context.Context, name, selector string) ([]byte, Outcome, error) {
-	if v, ok := r.entry(name).get(npm.Full); ok && v.within(r.cfg.FreshFor, r.now()) {
-		manifest, err := r.manifestOf(ctx, r.packument(name, v, Hit), selector)
-		return manifest, Hit, err
+	if _, ok := r.entry(name).get(npm.Full); ok {
+		p, err := r.Packument(ctx, name, npm.Full, false)
+		if err != nil {
+			return nil, 0, err
+		}
+		manifest, err := r.manifestOf(ctx, p, selector)
+		return manifest, p.Outcome, err
 	}
 	u, ex := r.manifestExchange(name, selector)
 	return r.small(ctx, u, ex, "")

@@ -100,7 +100,7 @@ func (r *Registry) fetch(ctx context.Context, name string, form npm.Form, force 
 	if r.cfg.Offline {
 		return nil, r.offline(name)
 	}
-	if !force {
+	if !force && !r.entry(name).holdsAny() {
 		if err := r.absent.get(name, r.now()); err != nil {
 			return nil, err
 		}

@@ -476,3 +476,16 @@ func TestMatches(t *testing.T) {
 		}
 	}
 }
+
+// TestAbsenceNeverHidesWhatIsHeld: upstream answered one form and said 404 for
+// the other, which says nothing about the package any more.
+func TestAbsenceNeverHidesWhatIsHeld(t *testing.T) {
+	g := newRig(t)
+	notFound := &npm.Error{Kind: npm.NotFound, Msg: "Not found: a"}
+	abbreviated := docServer(npm.AbbreviatedType, always(`{"name":"a","modified":"`+jan+`","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"a","version":"1.0.0"}}}`))
+	g.fake.handle("/a", abbreviated)
+	g.get(t, "a", npm.Abbreviated, false, Miss)
+	g.absent.note("a", notFound, g.now())
+	g.fake.handle("/a", docServer(npm.FullType, always(fullDoc("a", jan, "1.0.0"))))
+	g.get(t, "a", npm.Full, false, Miss)
+}

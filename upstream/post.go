@@ -56,7 +56,12 @@ func (r *Registry) post(ctx context.Context, path string, body []byte) ([]byte, 
 		return nil, f
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented: // it lacks the endpoint
+		resp.StatusCode = http.StatusNotFound
+		fallthrough
+	default:
 		return nil, r.remote.statusFailure(resp, "not found: "+path)
 	}
 	plain, err := decoded(resp, false)

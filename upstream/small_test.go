@@ -182,6 +182,8 @@ func TestPostIsTriedOnce(t *testing.T) {
 	}{
 		{"503", answerWith(503, "", ""), npm.Unavailable},
 		{"404", answerWith(404, "", ""), npm.NotFound},
+		{"405", answerWith(405, "", ""), npm.NotFound},
+		{"501", answerWith(501, "", ""), npm.NotFound},
 		{"no JSON", answerWith(200, "text/html", "<html>"), npm.BadUpstream},
 		{"too much", answerWith(200, "", `"`+strings.Repeat("a", maxSmall)+`"`), npm.BadUpstream},
 		{"cut", answerWith(200, "", `{}`, "Content-Length", "100"), npm.BadUpstream},
@@ -196,5 +198,20 @@ func TestPostIsTriedOnce(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 		})
+	}
+}
+
+// TestManifestSurvivesAnOutage: what a held packument knows is answered out of
+// it, whatever its age, and however upstream fails.
+func TestManifestSurvivesAnOutage(t *testing.T) {
+	g := newRig(t)
+	g.fake.handle("/a", docServer(npm.FullType, always(fullDoc("a", jan, "1.0.0"))))
+	g.get(t, "a", npm.Full, false, Miss)
+	g.clock.advance(1000 * time.Hour)
+	g.fake.handle("/a", answerWith(503, "", ""))
+	g.fake.handle("/a/1.0.0", answerWith(503, "", ""))
+	_, outcome, err := g.Manifest(t.Context(), "a", "1.0.0")
+	if err != nil || outcome != Stale {
+		t.Errorf("%s, %v; want stale", outcome, err)
 	}
 }
