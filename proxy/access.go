@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// exchange is one request and what becomes of it: the response's writer, and
+// what the access log and the metrics say at the end. Handlers fill in what
+// only they know.
+type exchange struct {
+	recorder
+	id      string
+	client  netip.Addr    // who is asking, behind trusted proxies; invalid where it has no address
+	trusted bool          // the peer is a trusted proxy
+	route   string        // one of metrics.Routes
+	name    string        // package asked for
+	result  string        // as in X-Larder-Cache; "" where there is no cache
+	waited  time.Duration // for upstream
+	started time.Time
+	err     error
+	stack   []byte // of a panic
+}
+
+const (
+	maxRequestID = 64   // bytes of a request id that a trusted proxy gives
+	maxLogged    = 1024 // bytes of a path or a User-Agent in the log
+)
+
+// statusCanceled stands in the log, and nowhere else, where the client went
+// away before there was a status. nginx uses the same.
+const statusCanceled = 499
+
+func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	client, trusted := s.bases.client(r)
+	x := &exchange{
+		recorder: recorder{ResponseWriter: w},
+		client:   client,
+		trusted:  trusted,
+		route:    "other",
+		started:  time.Now(),
+	}
+	x.id = r.Header.Get("X-Request-Id")
+	if !trusted || !validRequestID(x.id) {
+		x.id = newRequestID()
+	}
+	w.Header().Set("X-Request-Id", x.id)
+	s.cfg.Metrics.RequestStarted()
+	return x
+}
+
+// end counts the request and writes its line into the access log.
+func (s *Server) end(x *exchange, r *http.Request) {
+	d := time.Since(x.started)
+	status := x.status
+	switch {
+	case status != 0:
+	case r.Context().Err() != nil:
+		status = statusCanceled
+	default:
+		status = http.StatusOK // net/http sends it for a handler that wrote nothing
+	}
+	s.cfg.Metrics.RequestEnded()
+	s.cfg.Metrics.Request(x.route, x.result, status, x.bytes, d)
+	level := slog.LevelInfo
+	if status == http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if s.cfg.Log.Enabled(r.Context(), level) {
+		s.cfg.Log.LogAttrs(r.Context(), level, "request", x.attrs(r, status, d)...)
+	}
+}
+
+// attrs returns what the access log says about a request: always the same at
+// the front, then what there is.
+func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.Attr {
+	client := "unknown"
+	if x.client.IsValid() {
+		client = x.client.String()
+	}
+	attrs := append(make([]slog.Attr, 0, 16),
+		slog.String("id", x.id),
+		slog.String("client", client),
+		slog.String("method", r.Method),
+		slog.String("path", scrub(r.URL.EscapedPath())),
+		slog.String("route", x.route),
+		slog.Int("status", status),
+		slog.Int64("bytes", x.bytes),
+		slog.Duration("duration", d),
+	)
+	optional := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	optional("package", x.name)
+	optional("cache", x.result)
+	if x.waited > 0 {
+		attrs = append(attrs, slog.Duration("upstream", x.waited))
+	}
+	optional("user_agent", shorten(r.UserAgent()))
+	if x.err != nil {
+		optional("error", x.err.Error())
+	}
+	optional("stack", string(x.stack))
+	return attrs
+}
+
+// waitedSince notes how long the cache, and with it upstream, took to answer
+// or to fail.
+func (x *exchange) waitedSince(started time.Time) { x.waited = time.Since(started) }
+
+// answeredBy notes how the cache came by an answer. A hit waits for nobody.
+func (x *exchange) answeredBy(result string) {
+	x.result = result
+	if result == "hit" {
+		x.waited = 0
+	}
+}
+
+// recover turns a panic of a handler into a 500, or into a broken connection
+// where the response has begun. http.ErrAbortHandler passes: it is how
+// handlers break a connection on purpose.
+func (s *Server) recover(x *exchange, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	x.stack = debug.Stack()
+	s.writeError(x, r, &panicError{p})
+}
+
+// abort breaks the connection, so that the client sees a failed download and
+// never a short one that looks whole. err goes to the log.
+func (x *exchange) abort(err error) {
+	x.err = err
+	panic(http.ErrAbortHandler)
+}
+
+func validRequestID(id string) bool {
+	return id != "" && len(id) <= maxRequestID && consistsOf(id, idChars)
+}
+
+// newRequestID returns 16 hexadecimal digits. They are for finding a line in a
+// log and need not be secret.
+func newRequestID() string {
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
+}
+
+// scrub removes the tokens that npm puts into paths (npm logout, npm token
+// revoke).
+func scrub(path string) string {
+	for _, secret := range []string{"/-/user/token/", "/-/npm/v1/tokens/token/"} {
+		if i := strings.Index(path, secret); i >= 0 {
+			return path[:i] + secret + "***"
+		}
+	}
+	return shorten(path)
+}
+
+func shorten(s string) string {
+	if len(s) > maxLogged {
+		return s[:maxLogged] + "…"
+	}
+	return s
+}

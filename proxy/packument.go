@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"larder/cache"
+	"larder/npm"
+	"larder/upstream"
+)
+
+// packument answers GET /NAME.
+func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error {
+	reg, err := s.source(route.Name)
+	if err != nil {
+		return err
+	}
+	base, err := s.bases.of(r, x.trusted)
+	if err != nil {
+		return err
+	}
+	form, force := formOf(r), wantsRevalidation(r.Header)
+	if writing(r) {
+		form, force = npm.Full, true
+	}
+	started := time.Now()
+	pk, err := reg.Packument(r.Context(), route.Name, form, force && s.forced.allow(x.client))
+	x.waitedSince(started)
+	if err != nil {
+		return err
+	}
+	x.answeredBy(pk.Outcome.String())
+	doc, err := s.document(r.Context(), reg, pk, form, base)
+	if err != nil {
+		return err
+	}
+	defer doc.Close()
+	return x.sendDocument(r, doc, form)
+}
+
+func formOf(r *http.Request) npm.Form {
+	return npm.FormOf(strings.Join(r.Header.Values("Accept"), ","))
+}
+
+// writing reports whether a client is about to send the document back: it
+// needs all of it as it is now, although npm unpublish says so with an Accept
+// header for the abbreviated form.
+func writing(r *http.Request) bool { return r.URL.Query().Get("write") == "true" }
+
+// document returns pk rendered for a form and a base, finished. The caller
+// closes it.
+func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
+	key := cache.DocumentKey{
+		Owner: reg.Owner(pk.Name),
+		Slot:  form.String() + " " + base.url,
+		// What is derived from the full form differs from what upstream calls
+		// abbreviated, so the form held is part of the revision.
+		ID:       pk.Rev + " " + pk.Form.String() + " " + strconv.Itoa(npm.RendererVersion),
+		Volatile: s.bases.volatile(base),
+	}
+	if doc, ok := s.cfg.Documents.Lookup(ctx, key); ok {
+		return doc, nil
+	}
+	return s.cfg.Documents.Make(ctx, key, func(ctx context.Context, w io.Writer) error {
+		raw, release, err := pk.Body(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if err := refuseStub(raw, pk.Name); err != nil {
+			return err
+		}
+		return npm.Render(w, raw, pk.Form, npm.Target{Name: pk.Name, Base: base.url, Form: form})
+	})
+}
+
+// maxStub is a bound, in bytes, on the documents of unpublished packages. They
+// list nothing but old version numbers and maintainers, so that nothing bigger
+// needs to be looked at.
+const maxStub = 1 << 20
+
+// refuseStub returns NotFound for the document that a registry keeps of a
+// package that was unpublished: it has no versions, and served as it is makes
+// yarn 4 crash and pnpm 12 retry for a minute. A package whose "versions" are
+// there but empty passes, if nothing says that it was unpublished.
+func refuseStub(doc []byte, name string) error {
+	if len(doc) > maxStub {
+		return nil
+	}
+	summary, err := npm.Inspect(doc, name)
+	if err != nil {
+		return err
+	}
+	refuse := func(why string) error {
+		return &npm.Error{Kind: npm.NotFound, Op: "proxy.packument", Name: name, Msg: name + why}
+	}
+	switch {
+	case summary.Versions > 0:
+		return nil
+	case summary.Unpublished != "":
+		return refuse(" was unpublished on " + summary.Unpublished)
+	case !gjson.GetBytes(doc, "versions").IsObject():
+		return refuse(" has no versions")
+	}
+	return nil
+}

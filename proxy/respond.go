@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"larder/cache"
+	"larder/npm"
+)
+
+// What clients and caches between us may keep. There is always one of these:
+// without, npm makes up a freshness of a tenth of a document's age.
+const (
+	cacheDocument = "public, max-age=300, stale-if-error=86400" // npm goes on with its copy where we answer 5xx
+	cacheTarball  = "public, immutable, max-age=31557600"
+	revalidate    = "no-cache" // npm dist-tag reads through npm's own disk cache
+	noStore       = "no-store"
+)
+
+// common sets the headers of every response.
+func (x *exchange) common(cacheControl string) {
+	h := x.Header()
+	h.Set("Cache-Control", cacheControl)
+	h.Set("Access-Control-Allow-Origin", "*")
+	if x.result != "" {
+		h.Set("X-Larder-Cache", x.result)
+	}
+}
+
+// sendPreflight answers a browser that asks whether it may read.
+func (x *exchange) sendPreflight() {
+	x.common("public, max-age=86400")
+	h := x.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "Accept, Cache-Control, Content-Type, If-None-Match, Range")
+	h.Set("Access-Control-Max-Age", "86400")
+	x.WriteHeader(http.StatusNoContent)
+}
+
+// sendDocument sends a finished packument in the encoding that r asks for.
+func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.Form) error {
+	h := x.Header()
+	if etag := doc.ETag(); notModified(r.Header, etag) {
+		x.describe(etag)
+		x.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	encoding := encodingOf(r.Header)
+	body, length, err := doc.Open(encoding)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	x.describe(doc.ETag())
+	h.Set("Content-Type", form.MediaType())
+	if encoding != identity {
+		h.Set("Content-Encoding", encoding)
+	}
+	if length >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
+	x.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := io.Copy(x, body); err != nil {
+		x.abort(err)
+	}
+	return nil
+}
+
+// describe sets the headers that a packument and a 304 for it share.
+func (x *exchange) describe(etag string) {
+	x.common(cacheDocument)
+	x.Header().Set("ETag", etag)
+	x.Header().Set("Vary", "Accept, Accept-Encoding")
+}
+
+// sendJSON sends a small document, or 304 where the client holds it. It
+// returns nil, so that a handler can end with it.
+func (x *exchange) sendJSON(r *http.Request, cacheControl string, body []byte) error {
+	x.common(cacheControl)
+	h := x.Header()
+	if cacheControl != noStore {
+		etag := weakETag(body)
+		h.Set("ETag", etag)
+		if notModified(r.Header, etag) {
+			x.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	x.writeJSON(http.StatusOK, body)
+	return nil
+}
+
+// sendHealth sends a report that the status repeats, because most of those who
+// ask look at nothing else.
+func (x *exchange) sendHealth(h health) error {
+	body, err := encode(h)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if h.Status == statusUnready {
+		status = http.StatusServiceUnavailable
+	}
+	x.common(noStore)
+	x.writeJSON(status, body)
+	return nil
+}
+
+// writeJSON ends a response of which the other headers are set. A client that
+// has gone away is not told.
+func (x *exchange) writeJSON(status int, body []byte) {
+	h := x.Header()
+	h.Set("Content-Type", npm.FullType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.WriteHeader(status)
+	_, _ = x.Write(body)
+}
+
+// weakETag is weak for the same reason as a finished document's: what packs
+// the answer on its way would drop a strong one.
+func weakETag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `W/"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+// sendBlob sends a tarball, as it lies in the store or as it arrives there.
+// Tarballs are never packed: pnpm 10 would not unpack them. The header leaves
+// with the first bytes, which a Blob that is not whole has ready.
+func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
+	x.common(cacheTarball)
+	h := x.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Accept-Ranges", "bytes")
+	if content := blob.Content(); content != nil {
+		meta := blob.Meta()
+		h.Set("ETag", meta.ETag)
+		if unit := r.Header.Get("Range"); unit != "" && !strings.HasPrefix(unit, "bytes=") {
+			// http.ServeContent refuses units that it does not know; RFC 9110
+			// section 14.2 says to ignore them.
+			r = r.Clone(r.Context())
+			r.Header.Del("Range")
+		}
+		http.ServeContent(&refusals{exchange: x}, r, "", meta.ModTime, content)
+		return nil
+	}
+	if size := blob.Size(); size >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	x.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := io.Copy(x, blob); err != nil {
+		x.abort(err)
+	}
+	return nil
+}
+
+// refusals gives http.ServeContent's refusals, which are plain text, the body
+// that all errors have.
+type refusals struct {
+	*exchange
+	refused bool
+}
+
+func (w *refusals) WriteHeader(status int) {
+	switch status {
+	case http.StatusRequestedRangeNotSatisfiable:
+		w.refused = true
+		w.writeErrorBody(status, npm.Error{Msg: "the range lies outside the file"})
+	case http.StatusPreconditionFailed:
+		w.refused = true
+		w.writeErrorBody(status, npm.Error{Msg: "the precondition does not hold"})
+	default:
+		w.exchange.WriteHeader(status)
+	}
+}
+
+// Write swallows the text that follows a refusal.
+func (w *refusals) Write(p []byte) (int, error) {
+	if w.refused {
+		return len(p), nil
+	}
+	return w.exchange.Write(p)
+}

@@ -1,0 +1,163 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/labstack/echo/v4"
+
+	"larder/cache"
+	"larder/metrics"
+	"larder/npm"
+	"larder/upstream"
+)
+
+// Config configures the HTTP surface.
+type Config struct {
+	Upstreams      []*upstream.Registry // asked in order: the first whose pattern matches
+	Blobs          *cache.Blobs
+	Documents      *cache.Documents
+	PublicURL      string         // "" : from each request; may carry a path prefix
+	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
+	Version        string
+	Via            string // see upstream.Config.Via
+	Metrics        *metrics.Metrics
+	Log            *slog.Logger
+	Checks         []Check // for /-/health/ready
+}
+
+// Check is one condition of health. Run returns nil when it holds; its error
+// text is shown at /-/health/ready, which then says "degraded".
+type Check struct {
+	Name string
+	Run  func(context.Context) error
+}
+
+// Server answers npm clients.
+type Server struct {
+	cfg      Config
+	bases    *bases
+	forced   *buckets
+	catchAll *upstream.Registry // answers what has no package name; nil if there is none
+	fixed    map[string]fixedRoute
+	router   *echo.Echo
+	draining atomic.Bool
+}
+
+// New returns a Server. Errors are about cfg.
+func New(cfg Config) (*Server, error) {
+	if cfg.Blobs == nil || cfg.Documents == nil {
+		return nil, errors.New("proxy: Config.Blobs and Config.Documents are required")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	b, err := newBases(cfg.PublicURL, cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	forced, err := newBuckets()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:      cfg,
+		bases:    b,
+		forced:   forced,
+		catchAll: catchAll(cfg.Upstreams),
+	}
+	s.fixed = s.fixedRoutes()
+	s.router = s.newRouter()
+	return s, nil
+}
+
+// Handler returns the handler of everything, access log and metrics included.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Drain turns readiness off; requests are still answered.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// serve wraps what holds for every request around the router: identity,
+// accounting, the prefix, the loop check. It stands outside echo because
+// echo.Response has no ReadFrom, which costs sendfile: handlers write to the
+// exchange instead.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	x := s.begin(w, r)
+	defer s.end(x, r)
+	defer s.recover(x, r)
+	inner, err := s.enter(x, r)
+	if err != nil {
+		s.writeError(x, r, err)
+		return
+	}
+	s.router.ServeHTTP(x, inner)
+}
+
+// enter refuses what must not be routed, and returns the request as the
+// router must see it: without the public URL's path prefix.
+func (s *Server) enter(x *exchange, r *http.Request) (*http.Request, error) {
+	if s.cfg.Via != "" && passedThrough(r.Header.Values("Via"), s.cfg.Via) {
+		return nil, &npm.Error{Kind: npm.Loop, Op: "proxy.enter",
+			Msg: "this request has already passed through this server: one of its upstreams leads back to it"}
+	}
+	inner, ok := s.bases.strip(r, x.trusted)
+	if !ok {
+		return nil, &npm.Error{Kind: npm.NotFound, Op: "proxy.enter",
+			Msg: "packages are served below " + s.bases.public + "/"}
+	}
+	return inner, nil
+}
+
+// newRouter gives echo the fixed paths and one catch-all for every method, even
+// those that nobody has heard of. Package
+// paths stay out of its tree: it would match the decoded or the raw path
+// depending on how a client spells it, and never unescapes parameters.
+func (s *Server) newRouter() *echo.Echo {
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard) // we have a log of our own
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		s.writeError(exchangeOf(c), c.Request(), err)
+	}
+	for path, f := range s.fixed {
+		for _, method := range f.methods {
+			e.Add(method, path, func(c echo.Context) error {
+				x := exchangeOf(c)
+				x.route = f.label
+				return f.handle(x, c.Request())
+			})
+		}
+	}
+	dispatch := func(c echo.Context) error { return s.dispatch(exchangeOf(c), c.Request()) }
+	e.RouteNotFound("/*", dispatch)
+	return e
+}
+
+// exchangeOf returns what serve gave to echo as the response writer.
+func exchangeOf(c echo.Context) *exchange { return c.Response().Writer.(*exchange) }
+
+// source returns the upstream that answers for name: the first that matches.
+func (s *Server) source(name string) (*upstream.Registry, error) {
+	for _, reg := range s.cfg.Upstreams {
+		if reg.Matches(name) {
+			return reg, nil
+		}
+	}
+	return nil, &npm.Error{Kind: npm.NotFound, Op: "proxy.source", Name: name,
+		Msg: "no upstream is configured for " + name}
+}
+
+// catchAll returns the upstream that search and audits go to: the one that
+// takes names which no narrower pattern claims, with a scope and without.
+func catchAll(upstreams []*upstream.Registry) *upstream.Registry {
+	for _, reg := range upstreams {
+		if reg.Matches("any-name-at-all") && reg.Matches("@any-scope-at-all/name") {
+			return reg
+		}
+	}
+	return nil
+}

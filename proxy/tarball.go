@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"larder/cache"
+	"larder/npm"
+)
+
+// tarball answers GET /NAME/-/FILE.tgz.
+func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
+	if !strings.HasSuffix(route.File, ".tgz") {
+		return &npm.Error{Kind: npm.NotFound, Op: "proxy.tarball", Name: route.Name, Msg: "not a tarball: " + route.File}
+	}
+	reg, err := s.source(route.Name)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	blob, err := s.cfg.Blobs.Get(r.Context(), reg.BlobKey(route.Name, route.File), reg.Tarball(route.Name, route.File))
+	x.waitedSince(started)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	result := "miss"
+	if blob.Hit() {
+		result = "hit"
+	}
+	if needsWhole(r, blob) {
+		err := whole(r, blob)
+		x.waitedSince(started)
+		if err != nil {
+			return err
+		}
+	}
+	x.answeredBy(result)
+	return x.sendBlob(r, blob)
+}
+
+// whole waits until blob is all there. One that cannot be kept, because the
+// disk is full or broken, never will be: it is sent in full as it comes,
+// which HTTP allows for every request that could have had less. Only a client
+// of HTTP/1.0 that could not tell where it breaks off must come again.
+func whole(r *http.Request, blob *cache.Blob) error {
+	err := blob.Wait(r.Context())
+	if !errors.Is(err, cache.ErrNotStored) {
+		return err
+	}
+	if needsLength(r, blob) {
+		return &npm.Error{Kind: npm.Unavailable, Op: "proxy.tarball", Msg: "the tarball's length is not known yet", Err: err}
+	}
+	return nil
+}
+
+// needsLength reports whether blob's end would be lost on the client: it knows
+// no chunks, and we no Content-Length.
+func needsLength(r *http.Request, blob *cache.Blob) bool {
+	return blob.Size() < 0 && !r.ProtoAtLeast(1, 1)
+}
+
+// needsWhole reports whether r can only be answered out of a whole blob: parts
+// of it, its validators, or its size for a client that cannot take chunks.
+func needsWhole(r *http.Request, blob *cache.Blob) bool {
+	if blob.Content() != nil {
+		return false
+	}
+	if r.Method == http.MethodHead || needsLength(r, blob) {
+		return true
+	}
+	for _, header := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if r.Header.Get(header) != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"larder/npm"
+	"larder/upstream"
+)
+
+// version answers GET /NAME/VERSION, where VERSION is a version, a dist-tag or
+// a range.
+func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
+	reg, err := s.source(route.Name)
+	if err != nil {
+		return err
+	}
+	base, err := s.bases.of(r, x.trusted)
+	if err != nil {
+		return err
+	}
+	target := npm.Target{Name: route.Name, Base: base.url, Form: npm.Full}
+	started := time.Now()
+	manifest, outcome, err := s.manifest(r.Context(), x.client, reg, route, target)
+	x.waitedSince(started)
+	if err != nil {
+		return err
+	}
+	x.answeredBy(outcome.String())
+	return x.sendJSON(r, cacheDocument, manifest)
+}
+
+// manifest asks upstream for the one version, which is small, and only where
+// upstream does not know it (a range; or it lacks that endpoint) for the whole
+// packument, which is not. A version that a held packument lacks may be newer
+// than it, so that one is revalidated before the answer is "not found".
+func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.Registry, route npm.Route, target npm.Target) ([]byte, upstream.Outcome, error) {
+	raw, outcome, err := reg.Manifest(ctx, route.Name, route.Version)
+	if err == nil {
+		manifest, err := npm.RenderManifest(raw, target)
+		return manifest, outcome, err
+	}
+	if npm.KindOf(err) != npm.NotFound {
+		return nil, 0, err
+	}
+	manifest, pk, err := s.selected(ctx, reg, route, target, false)
+	lacking := func() bool { return pk != nil && npm.KindOf(err) == npm.NotFound }
+	if lacking() && pk.Outcome != upstream.Miss && s.forced.allow(client) {
+		manifest, pk, err = s.selected(ctx, reg, route, target, true)
+	}
+	switch {
+	case pk == nil:
+		return nil, 0, err
+	case lacking() && pk.Outcome == upstream.Stale:
+		err = &npm.Error{Kind: npm.Unavailable, Op: "proxy.manifest", Name: route.Name, Err: err,
+			Msg: "upstream " + reg.Name() + " did not answer, and the copy of " + route.Name + " that is held here has no version " + route.Version}
+	}
+	return manifest, pk.Outcome, err
+}
+
+// selected takes a manifest out of the full packument. Where that lacks the
+// version the error is NotFound; where there is none at all, the packument returned is nil.
+func (s *Server) selected(ctx context.Context, reg *upstream.Registry, route npm.Route, target npm.Target, force bool) ([]byte, *upstream.Packument, error) {
+	pk, err := reg.Packument(ctx, route.Name, npm.Full, force)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, release, err := pk.Body(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	manifest, err := npm.RenderVersion(doc, route.Version, target)
+	return manifest, pk, err
+}
