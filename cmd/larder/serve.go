@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// errCutOff is how a server ends that was told twice to stop.
+var errCutOff = errors.New("stopped at once by a second signal")
+
+// serve runs a server until ctx is done or a signal arrives. The first signal
+// lets running downloads finish, the second cuts them off, and the third is
+// the operating system's to handle.
+func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error {
+	log := newLogger(s.Log, stderr)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	if len(s.strays) > 0 {
+		log.Warn("environment variables that are no settings", "names", s.strays)
+	}
+	srv, err := newServer(s, info, log)
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(ctx, s.Listen)
+	if err != nil {
+		return errors.Join(err, srv.stop(ctx))
+	}
+	if err := announce(log, stderr, info, s, srv.data.path, listeners); err != nil {
+		log.Warn("the banner could not be written", "err", err)
+	}
+	srv.serve(listeners)
+
+	var broken error
+	select {
+	case <-ctx.Done():
+	case broken = <-srv.broken:
+	case sig := <-signals:
+		log.Info("stopping: waiting for running downloads", "signal", sig.String(), "at_most", drainTimeout.String())
+	}
+
+	// What ended ctx asks for a graceful stop; only a second signal cuts it short.
+	stopping, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	stopped := make(chan error, 1)
+	go func() { stopped <- srv.stop(stopping) }()
+	select {
+	case err := <-stopped:
+		return errors.Join(broken, err)
+	case <-signals:
+		signal.Stop(signals)
+		cut()
+		return errors.Join(errCutOff, <-stopped)
+	}
+}
+
+// listen opens all addresses, or none.
+func listen(ctx context.Context, addrs []string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	var config net.ListenConfig
+	for _, addr := range addrs {
+		l, err := config.Listen(ctx, "tcp", addr)
+		if err != nil {
+			for _, opened := range listeners {
+				opened.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// announce tells people, by a banner, and scripts, by a line "listening" in
+// the log for each address, that connections are accepted.
+func announce(log *slog.Logger, stderr io.Writer, info build, s *settings, dataPath string, listeners []net.Listener) error {
+	var err error
+	if s.Log.Format == "text" {
+		err = banner(stderr, info, s, dataPath, baseURL(s.PublicURL, listeners[0].Addr()))
+	}
+	if s.PublicURL != "" {
+		log = log.With("public_url", s.PublicURL)
+	}
+	for _, l := range listeners {
+		log.Info("listening", "url", baseURL("", l.Addr()), "version", info.version, "data", dataPath, "upstreams", upstreamLine(s))
+	}
+	return err
+}
+
+func newLogger(cfg LogConfig, w io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	options := &slog.HandlerOptions{Level: levels[cfg.Level]}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"larder/cache"
+	"larder/metrics"
+	"larder/proxy"
+	"larder/upstream"
+)
+
+// The bounds of a connection. There is none on the time to write a response:
+// a tarball on a slow line takes as long as it takes.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 120 * time.Second // npm reuses sockets, and retries after 10 s when one has gone
+	maxHeaderBytes    = 64 << 10
+)
+
+// The bounds of a graceful stop. Together they stay below the 30 s that
+// Kubernetes waits before it kills.
+const (
+	drainTimeout = 25 * time.Second // for responses that are on their way
+	closeTimeout = 4 * time.Second  // for fills and revalidations that nobody waits for
+)
+
+// server is everything that a running Larder holds.
+type server struct {
+	log        *slog.Logger
+	data       *dataDir
+	store      *cache.Dir
+	blobs      *cache.Blobs
+	documents  *cache.Documents
+	registries []*upstream.Registry
+	proxy      *proxy.Server
+	http       *http.Server
+	broken     chan error // gets the first error of a listener
+
+	cancel  context.CancelFunc // ends requests and the sweep
+	running sync.WaitGroup     // listeners and the sweep
+}
+
+// newServer opens the data directory and builds a server on it, which does not
+// listen yet. The caller calls stop.
+func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
+	data, err := openData(s.Data)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	srv := &server{log: log, data: data, cancel: cancel, broken: make(chan error, len(s.Listen))}
+	if err := srv.build(ctx, s, info); err != nil {
+		return nil, errors.Join(err, srv.stop(ctx))
+	}
+	srv.running.Go(func() {
+		if err := data.sweepCaches(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("caches of older releases could not be removed", "err", err)
+		}
+	})
+	return srv, nil
+}
+
+// build makes the rooms from the bottom up. What it made before an error is
+// left in srv for stop.
+func (srv *server) build(ctx context.Context, s *settings, info build) (err error) {
+	counters := metrics.New(info.version, info.commit)
+	srv.store, err = cache.OpenDir(cache.DirConfig{Path: srv.data.cachePath(), Metrics: counters, Log: srv.log})
+	if err != nil {
+		return err
+	}
+	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
+	responses := cache.NewResponses(srv.store, counters, srv.log)
+	for i, u := range s.Upstreams {
+		cfg := upstreamConfig(s, u)
+		cfg.Auth = s.auths[i]
+		cfg.Via = via
+		cfg.UserAgent = "larder/" + info.version
+		cfg.Responses = responses
+		cfg.Metrics = counters
+		cfg.Log = srv.log
+		registry, err := upstream.New(cfg)
+		if err != nil {
+			return err
+		}
+		srv.registries = append(srv.registries, registry)
+	}
+	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log})
+	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
+		Store: srv.store, Memory: int64(s.Cache.Memory), Metrics: counters, Log: srv.log,
+	})
+	probe := &writeProbe{dir: srv.data.path}
+	srv.proxy, err = proxy.New(proxy.Config{
+		Upstreams:      srv.registries,
+		Blobs:          srv.blobs,
+		Documents:      srv.documents,
+		PublicURL:      s.PublicURL,
+		TrustedProxies: prefixes(s.TrustedProxies),
+		Version:        info.version,
+		Via:            via,
+		Metrics:        counters,
+		Log:            srv.log,
+		Checks:         []proxy.Check{{Name: "data directory", Run: probe.Run}},
+	})
+	if err != nil {
+		return err
+	}
+	srv.http = &http.Server{
+		Handler:           srv.proxy.Handler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// upstreamConfig translates what the configuration says about an upstream.
+func upstreamConfig(s *settings, u UpstreamConfig) upstream.Config {
+	cfg := upstream.Config{
+		Name:                 u.Name,
+		Match:                u.Match,
+		Headers:              make(http.Header, len(u.Headers)),
+		CAFile:               u.CA,
+		TarballHosts:         u.TarballHosts,
+		Concurrency:          u.Concurrency,
+		FreshFor:             time.Duration(s.Cache.FreshFor),
+		StaleWhileRevalidate: time.Duration(s.Cache.StaleWhileRevalidate),
+		Offline:              s.Offline,
+	}
+	for _, raw := range u.URLs {
+		if parsed, err := url.Parse(raw); err == nil { // checked by load
+			cfg.URLs = append(cfg.URLs, parsed)
+		}
+	}
+	for name, value := range u.Headers {
+		cfg.Headers.Set(name, value)
+	}
+	return cfg
+}
+
+// prefixes translates trusted_proxies, which load has checked.
+func prefixes(texts []string) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, text := range texts {
+		if p, err := parsePrefix(text); err == nil {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// serve accepts connections until stop.
+func (srv *server) serve(listeners []net.Listener) {
+	for _, l := range listeners {
+		srv.running.Go(func() {
+			if err := srv.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				srv.broken <- err
+			}
+		})
+	}
+}
+
+// stop lets the responses and fills that are under way finish, each within its
+// bound, and gives everything back. What a done ctx or a bound cuts off leaves
+// nothing behind; it is not an error.
+func (srv *server) stop(ctx context.Context) error {
+	if srv.http != nil {
+		srv.proxy.Drain()
+		draining, cancel := context.WithTimeout(ctx, drainTimeout)
+		if err := srv.http.Shutdown(draining); err != nil {
+			srv.log.Warn("downloads were cut off", "err", errors.Join(err, srv.http.Close()))
+		}
+		cancel()
+	}
+	srv.cancel()
+	closing, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	if srv.blobs != nil {
+		if err := srv.blobs.Close(closing); err != nil {
+			srv.log.Info("fills were given up", "err", err)
+		}
+	}
+	for _, r := range srv.registries {
+		if err := r.Close(closing); err != nil {
+			srv.log.Info("revalidations were given up", "upstream", r.Name(), "err", err)
+		}
+	}
+	srv.running.Wait()
+	var err error
+	if srv.documents != nil {
+		err = srv.documents.Close()
+	}
+	if srv.store != nil {
+		err = errors.Join(err, srv.store.Close())
+	}
+	return errors.Join(err, srv.data.Close())
+}
