@@ -20,6 +20,10 @@ const (
 	// Before it is taken up again there is a random pause, of up to minPause
 	// the first time and twice as much each further time.
 	minPause = 100 * time.Millisecond
+	// maxSilence is how long no byte may have come when a download breaks: it
+	// is then given up, whatever tries are left. Most clients have given up
+	// themselves after 60 s, and what they say of it is worse.
+	maxSilence = 45 * time.Second
 	// maxBlob bounds a blob, in bytes: an upstream that never ends must not
 	// fill the disk. The biggest real tarballs have a tenth of it.
 	maxBlob = 8 << 30
@@ -44,12 +48,13 @@ type download struct {
 	sum       hash.Hash // of them, SHA-512: for the sidecar, and to know them again
 	breaks    int       // that count
 	brokeAt   int64     // offset of the last break
+	movedAt   time.Time // when the last bytes came; at first, when it began
 }
 
 // newDownload returns a download of size bytes, -1 if that is not known; the
 // caller attaches a stream.
 func newDownload(src Source, e Expectation, size int64, resumed func(at int64, cause error)) *download {
-	d := &download{src: src, location: e.Location, size: size, resumed: resumed, sum: sha512.New(), stopCheck: func() {}}
+	d := &download{src: src, location: e.Location, size: size, resumed: resumed, sum: sha512.New(), stopCheck: func() {}, movedAt: time.Now()}
 	if e.NewCheck != nil {
 		d.check = e.NewCheck()
 	} else {
@@ -116,6 +121,7 @@ func (d *download) take(p []byte) (int, error) {
 	d.sum.Write(p)   // never fails
 	d.check.Write(p) // Verify tells
 	d.offset += int64(len(p))
+	d.movedAt = time.Now()
 	return len(p), nil
 }
 
@@ -139,7 +145,7 @@ func (d *download) resume(ctx context.Context, cause error) error {
 		if cause == io.EOF {
 			cause = io.ErrUnexpectedEOF
 		}
-		if d.breaks++; d.breaks > maxBreaks {
+		if d.breaks++; d.breaks > maxBreaks || time.Since(d.movedAt) > maxSilence {
 			return fmt.Errorf("%w at byte %d: %w", ErrTruncated, d.offset, cause)
 		}
 		if err := pause(ctx, minPause<<(d.breaks-1)); err != nil {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -263,4 +265,30 @@ func TestWithoutAHashTheGzipChecksumIsChecked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// slowBreak breaks after it was silent for d.
+type slowBreak struct{ d time.Duration }
+
+func (s slowBreak) Read([]byte) (int, error) {
+	time.Sleep(s.d) // in a synctest bubble
+	return 0, errReset
+}
+
+// TestASilentDownloadIsGivenUp long before its tries have run out: clients
+// wait for a minute at most.
+func TestASilentDownloadIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{data: randomBytes(1, 500*kb)}
+		src.open = func(_ context.Context, r request, _ int) (*cache.Stream, error) {
+			return src.stream(r.Offset, slowBreak{30 * time.Second}), nil
+		}
+		blobs := cache.NewBlobs(cache.BlobsConfig{Store: cache.NewMem()})
+		defer blobs.Close(t.Context())
+		began := time.Now()
+		_, err := blobs.Get(t.Context(), blobKey, src)
+		if took := time.Since(began); !errors.Is(err, cache.ErrTruncated) || took > 65*time.Second {
+			t.Errorf("after %s: %v, want ErrTruncated after two silences", took, err)
+		}
+	})
 }

@@ -114,9 +114,9 @@ func (s *Server) enter(x *exchange, r *http.Request) (*http.Request, error) {
 }
 
 // newRouter gives echo the fixed paths and one catch-all for every method, even
-// those that nobody has heard of. Package
-// paths stay out of its tree: it would match the decoded or the raw path
-// depending on how a client spells it, and never unescapes parameters.
+// those that nobody has heard of. Package paths stay out of its tree: it would
+// match the decoded or the raw path depending on how a client spells it, and
+// never unescapes parameters.
 func (s *Server) newRouter() *echo.Echo {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard) // we have a log of our own
