@@ -129,3 +129,13 @@ func (b *breaker) announce() {
 		b.log.Info("upstream is back")
 	}
 }
+
+// unconfirmedLevel is how loudly to say that a copy could not be confirmed: one
+// warning says that the breaker opened, and a thousand more that it still is
+// would bury the others.
+func unconfirmedLevel(err error) slog.Level {
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sony/gobreaker/v2"
+
 	"larder/npm"
 )
 
@@ -138,5 +140,22 @@ func TestUpstreamDown(t *testing.T) {
 	wantError(t, err, npm.Unavailable, "500")
 	if n := len(g.fake.asked("")); n != asked {
 		t.Errorf("%d requests were sent to an upstream that is down", n-asked)
+	}
+}
+
+// TestAnOpenBreakerIsNotLoggedForEachPackage: an outage is one warning, not one
+// for every package that is served without being confirmed.
+func TestAnOpenBreakerIsNotLoggedForEachPackage(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want slog.Level
+	}{
+		{&npm.Error{Kind: npm.Unavailable, Err: gobreaker.ErrOpenState}, slog.LevelDebug},
+		{&npm.Error{Kind: npm.Unavailable, Err: gobreaker.ErrTooManyRequests}, slog.LevelDebug},
+		{&npm.Error{Kind: npm.Unavailable}, slog.LevelWarn},
+	} {
+		if got := unconfirmedLevel(tt.err); got != tt.want {
+			t.Errorf("unconfirmedLevel(%v) = %v, want %v", tt.err, got, tt.want)
+		}
 	}
 }

@@ -186,7 +186,7 @@ func (r *Registry) refresh(ctx context.Context, name string, form npm.Form, forc
 		}
 		a, err := r.askPackument(ctx, name, form)
 		if err != nil {
-			return nil, r.refused(name, e, err)
+			return nil, r.refused(ctx, name, e, err)
 		}
 		r.budget.park(a.fetched)
 		return a, nil
@@ -195,13 +195,13 @@ func (r *Registry) refresh(ctx context.Context, name string, form npm.Form, forc
 
 // refused decides what an error of upstream means for a package: where a copy
 // is held it goes on being served.
-func (r *Registry) refused(name string, e *entry, err *npm.Error) error {
+func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.Error) error {
 	if !e.holdsAny() {
 		r.absent.note(name, err, r.now())
 		return err
 	}
 	e.hush(r.now().Add(retryPause))
-	r.log.Warn("a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)
+	r.log.Log(ctx, unconfirmedLevel(err), "a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)
 	if err.Kind == npm.NotFound {
 		// Only the other form is held, or the callers would have a copy.
 		return &npm.Error{

@@ -87,7 +87,7 @@ func (r *Registry) askSmall(ctx context.Context, u *url.URL, ex *exchange, direc
 	case ex.err != nil:
 		a.outcome = Stale
 		r.metrics.StaleServed()
-		r.log.Warn("a copy could not be confirmed and is served on", "path", ex.subject, "error", ex.err)
+		r.log.Log(ctx, unconfirmedLevel(ex.err), "a copy could not be confirmed and is served on", "path", ex.subject, "error", ex.err)
 	case ex.notModified:
 		a.outcome = Revalidated
 	case ex.asked:
