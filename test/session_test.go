@@ -1,0 +1,164 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"larder/test/clients"
+	"larder/test/registry"
+)
+
+// session is what one script drives: an upstream, a Larder before it, and a
+// client before that.
+type session struct {
+	prefix   string // of Larder's public URL: "/" or "/npm/"
+	home     string // the client's HOME
+	upstream *registry.Server
+	larder   *larder
+	port     int    // of larder, the same after each start: lockfiles name it
+	logs     string // of the servers that have ended
+	manager  manager
+}
+
+type sessionKey struct{}
+
+func sessionOf(ts *testscript.TestScript) *session { return ts.Value(sessionKey{}).(*session) }
+
+// setup prepares a script's directory: HOME is empty, and app is the project of
+// testdata/app, where the script begins.
+func setup(client, prefix string) func(*testscript.Env) error {
+	return func(env *testscript.Env) error {
+		s := &session{prefix: prefix, home: filepath.Join(env.WorkDir, "home")}
+		env.Values[sessionKey{}] = s
+		env.Defer(func() { s.close(env.T()) })
+		env.Vars = append(env.Vars, "HOME="+s.home, "CLIENT="+client)
+		env.Vars = append(env.Vars, commonEnv(env.WorkDir)...)
+		env.Cd = filepath.Join(env.WorkDir, "app")
+		if err := os.MkdirAll(s.home, 0o755); err != nil {
+			return err
+		}
+		return os.CopyFS(env.Cd, os.DirFS("testdata/app"))
+	}
+}
+
+// close ends what still runs. The log shows where a script failed, or at -v.
+func (s *session) close(t testscript.T) {
+	if s.larder != nil {
+		s.larder.kill()
+		s.logs += s.larder.log.String()
+	}
+	if s.logs != "" {
+		t.Log("larder's log:\n" + tail(s.logs, 100))
+	}
+	if s.upstream != nil {
+		s.upstream.Close()
+	}
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(text, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// base is the URL that clients are given.
+func (s *session) base() string { return fmt.Sprintf("http://127.0.0.1:%d%s", s.port, s.prefix) }
+
+func (s *session) startRegistry() error {
+	if s.upstream != nil {
+		return s.upstream.Start()
+	}
+	up, err := registry.New(registry.Config{})
+	if err != nil {
+		return err
+	}
+	s.upstream = up
+	return up.Load(registry.Graph())
+}
+
+func (s *session) startLarder(work string, extra []string) error {
+	if s.larder != nil {
+		return errors.New("larder runs already")
+	}
+	if s.upstream == nil {
+		return errors.New("start the registry first")
+	}
+	var failure error
+	for range startTries {
+		fresh := s.port == 0
+		if fresh {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			s.port = port
+		}
+		args := append([]string{"--data", filepath.Join(work, "data"), "--upstream", s.upstream.URL()}, extra...)
+		if s.prefix != "/" {
+			args = append(args, "--public-url", s.base())
+		}
+		s.larder, failure = startLarder(s.port, args, []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH")})
+		if failure == nil || !fresh || !strings.Contains(failure.Error(), "address already in use") {
+			break
+		}
+		s.port = 0 // somebody else was given the port meanwhile
+	}
+	return failure
+}
+
+func (s *session) stopLarder() error {
+	if s.larder == nil {
+		return errors.New("larder does not run")
+	}
+	err := s.larder.stop()
+	s.logs += s.larder.log.String()
+	s.larder = nil
+	return err
+}
+
+// useClient installs a client if need be, puts its commands first in PATH and
+// points it at Larder, in a HOME that holds nothing else.
+func (s *session) useClient(ts *testscript.TestScript, name string) error {
+	if s.port == 0 {
+		return errors.New("start larder first")
+	}
+	c, err := clients.Find(name)
+	if err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(".clients")
+	if err != nil {
+		return err
+	}
+	bin, err := c.Install(scriptContext(ts), dir)
+	if err != nil {
+		return err
+	}
+	if s.manager, err = managerOf(name); err != nil {
+		return err
+	}
+	ts.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	ts.Setenv("LOCKFILE", s.manager.lockfile)
+	ts.Setenv("LARDER", s.base())
+	for _, kv := range s.manager.env(s) {
+		key, value, _ := strings.Cut(kv, "=")
+		ts.Setenv(key, value)
+	}
+	return s.freshHome()
+}
+
+// freshHome empties HOME, but for the client's configuration.
+func (s *session) freshHome() error {
+	if err := removeAll(s.home); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.home, 0o755); err != nil {
+		return err
+	}
+	name, content := s.manager.config(s.base())
+	return os.WriteFile(filepath.Join(s.home, name), []byte(content), 0o644)
+}
