@@ -73,8 +73,9 @@ func (f *fill) run(ctx context.Context) {
 		f.blobs.log.Warn("a blob could not be stored: passing it through", "key", f.key, "label", f.expected.Label, "error", err)
 		f.tell(func(s *state) { s.end = passed })
 	default:
+		deserted := f.holds.Load() == 1 // no reader is left to hear of it
 		f.tell(func(s *state) { s.end, s.err = failed, err })
-		if f.holds.Load() == 1 { // no reader is left to hear of it
+		if deserted {
 			f.blobs.log.Warn("a download failed after its last reader left", "key", f.key, "label", f.expected.Label, "error", err)
 		}
 	}
