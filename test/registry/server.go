@@ -85,7 +85,9 @@ func (s *Server) Start() error {
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)
 	}
-	s.addr = ln.Addr().String()
+	if addr := ln.Addr().String(); addr != s.addr { // the first start: URL is read without the lock
+		s.addr = addr
+	}
 	s.stopping, s.serving, s.handlers = make(chan struct{}), make(chan struct{}), new(sync.WaitGroup)
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func(server *http.Server, serving chan struct{}) {
