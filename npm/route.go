@@ -81,7 +81,7 @@ func splitPath(escaped string) ([]string, error) {
 	}
 	path, ok := strings.CutPrefix(escaped, "/")
 	if !ok {
-		return nil, invalidf("npm.ParseRoute", "path %.80q does not start with a slash", escaped)
+		return nil, invalidf("npm.ParseRoute", "the path does not start with a slash")
 	}
 	path = strings.TrimSuffix(path, "/")
 	if strings.Count(path, "/") >= maxSegments {
@@ -90,7 +90,8 @@ func splitPath(escaped string) ([]string, error) {
 	segs := strings.Split(path, "/")
 	for i, seg := range segs {
 		if segs[i], ok = unescapeSegment(seg); !ok {
-			return nil, invalidf("npm.ParseRoute", "path %.80q has the bad segment %.80q", escaped, seg)
+			// Nothing of the path is repeated: npm logout puts its token there.
+			return nil, invalidf("npm.ParseRoute", "the path has an empty or dot segment, a bad escape or a control character")
 		}
 	}
 	return segs, nil
@@ -200,6 +201,7 @@ func named(r Route) (Route, error) {
 func isFixed(path string) bool {
 	switch path {
 	case "/-/ping",
+		"/-/whoami",
 		"/-/v1/search",
 		"/-/npm/v1/keys",
 		"/-/npm/v1/security/advisories/bulk",

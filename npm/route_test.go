@@ -81,6 +81,7 @@ var routeRows = []struct {
 	{"quick audit", "/-/npm/v1/security/audits/quick", Route{Kind: RouteFixed, Rest: "/-/npm/v1/security/audits/quick"}},
 	{"live", "/-/health/live", Route{Kind: RouteFixed, Rest: "/-/health/live"}},
 	{"ready", "/-/health/ready", Route{Kind: RouteFixed, Rest: "/-/health/ready"}},
+	{"whoami", "/-/whoami", Route{Kind: RouteFixed, Rest: "/-/whoami"}},
 	{"metrics", "/-/metrics", Route{Kind: RouteFixed, Rest: "/-/metrics"}},
 
 	{"dash alone", "/-", Route{Kind: RouteUnknown, Rest: "/-"}},

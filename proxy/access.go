@@ -71,7 +71,7 @@ func (s *Server) end(x *exchange, r *http.Request) {
 	s.cfg.Metrics.RequestEnded()
 	s.cfg.Metrics.Request(x.route, x.result, status, x.bytes, d)
 	level := slog.LevelInfo
-	if status == http.StatusInternalServerError {
+	if status == http.StatusInternalServerError || x.stack != nil {
 		level = slog.LevelError
 	}
 	if s.cfg.Log.Enabled(r.Context(), level) {
@@ -94,7 +94,7 @@ func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.At
 		slog.String("route", x.route),
 		slog.Int("status", status),
 		slog.Int64("bytes", x.bytes),
-		slog.Duration("duration", d),
+		milliseconds("duration_ms", d),
 	)
 	optional := func(key, value string) {
 		if value != "" {
@@ -104,7 +104,7 @@ func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.At
 	optional("package", x.name)
 	optional("cache", x.result)
 	if x.waited > 0 {
-		attrs = append(attrs, slog.Duration("upstream", x.waited))
+		attrs = append(attrs, milliseconds("upstream_ms", x.waited))
 	}
 	optional("user_agent", shorten(r.UserAgent()))
 	if x.err != nil {
@@ -112,6 +112,12 @@ func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.At
 	}
 	optional("stack", string(x.stack))
 	return attrs
+}
+
+// milliseconds has its unit in its key: slog writes durations for people in
+// text and as bare nanoseconds in JSON.
+func milliseconds(key string, d time.Duration) slog.Attr {
+	return slog.Float64(key, float64(d.Microseconds())/1000)
 }
 
 // waitedSince notes how long the cache, and with it upstream, took to answer

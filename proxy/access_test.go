@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -64,7 +65,7 @@ func TestAccessLine(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, first[key], want)
 		}
 	}
-	if first["upstream"] == nil || first["duration"] == nil || first["id"] == nil {
+	if first["upstream_ms"] == nil || first["duration_ms"] == nil || first["id"] == nil {
 		t.Errorf("a miss without upstream, duration or id: %v", first)
 	}
 	if second["cache"] != "hit" || second["upstream"] != nil {
@@ -87,6 +88,15 @@ func TestScrub(t *testing.T) {
 		if got := scrub(path); got != want {
 			t.Errorf("scrub(%.60q) = %.60q, want %.60q", path, got, want)
 		}
+	}
+}
+
+// TestTokensStayOutOfTheLog asks with a token whose slashes make its path a
+// malformed one, so that the line has an error as well.
+func TestTokensStayOutOfTheLog(t *testing.T) {
+	w, line, _ := serveOnce(t, httptest.NewRequest(http.MethodDelete, "/-/user/token/c2Vjc//mV0", nil), nil)
+	if logged := fmt.Sprint(line); w.Code != 400 || strings.Contains(logged, "c2Vjc") || strings.Contains(logged, "mV0") {
+		t.Errorf("status %d, log %s", w.Code, logged)
 	}
 }
 
@@ -136,7 +146,7 @@ func TestPanicAfterTheHeaderBreaksTheConnection(t *testing.T) {
 		x.WriteHeader(http.StatusOK)
 		panic("late")
 	})
-	if panicked != http.ErrAbortHandler || line["error"] != "panic: late" {
+	if panicked != http.ErrAbortHandler || line["error"] != "panic: late" || line["level"] != "ERROR" {
 		t.Errorf("panicked with %v, log %v", panicked, line)
 	}
 }

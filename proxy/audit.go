@@ -1,13 +1,9 @@
 package proxy
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,24 +12,23 @@ import (
 	"larder/upstream"
 )
 
-// maxAuditBody bounds the body of an audit, in bytes, both as sent and as
-// unpacked. The tree that pnpm 10 sends for a thousand packages is under one
-// megabyte.
-const maxAuditBody = 16 << 20
-
 // auditBulk answers POST /-/npm/v1/security/advisories/bulk. Each upstream
 // hears only of the packages that it answers for, and the advisories are
 // joined. An upstream without that endpoint counts as knowing nothing, unless
 // all are so: a client must not read "found 0 vulnerabilities" where nobody
 // looked.
 func (s *Server) auditBulk(x *exchange, r *http.Request) error {
-	body, err := auditBody(x, r)
+	body, release, err := s.auditBody(x, r)
 	if err != nil {
 		return err
 	}
+	defer release()
 	var asked object
-	if err := json.Unmarshal(body, &asked); err != nil {
+	if err := json.Unmarshal(body, &asked); err != nil || asked == nil {
 		return &npm.Error{Kind: npm.Invalid, Op: "proxy.auditBulk", Msg: "the body is not a JSON object of versions by name", Err: err}
+	}
+	if len(asked) == 0 {
+		return x.sendJSON(r, noStore, []byte("{}")) // true whoever is asked
 	}
 	started := time.Now()
 	advisories, err := askEach(r.Context(), s.split(asked))
@@ -132,35 +127,4 @@ func (sh *share) ask(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// auditBody reads the body of an audit: JSON, which npm, yarn 1 and bun pack
-// with gzip.
-func auditBody(x *exchange, r *http.Request) ([]byte, error) {
-	invalid := func(msg string, err error) error {
-		return &npm.Error{Kind: npm.Invalid, Op: "proxy.auditBody", Msg: msg, Err: err}
-	}
-	var body io.Reader = http.MaxBytesReader(x, r.Body, maxAuditBody)
-	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
-	case "", identity:
-	case gzipEncoding, "x-gzip":
-		unpacked, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, invalid("the body is not gzip", err)
-		}
-		body = unpacked
-	default:
-		return nil, invalid("bodies packed with "+encoding+" are not understood", nil)
-	}
-	doc, err := io.ReadAll(io.LimitReader(body, maxAuditBody+1))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case len(doc) > maxAuditBody || errors.As(err, &tooLarge):
-		return nil, &npm.Error{Kind: npm.TooLarge, Op: "proxy.auditBody", Msg: "the body is over 16 MB", Err: err}
-	case err != nil:
-		return nil, invalid("the body breaks off", err)
-	case !npm.ValidJSON(doc):
-		return nil, invalid("the body is not JSON", nil)
-	}
-	return doc, nil
 }

@@ -20,10 +20,11 @@ func (s *Server) auditTree(path string) handler {
 }
 
 func (s *Server) answerAuditTree(x *exchange, r *http.Request, path string) error {
-	body, err := auditBody(x, r)
+	body, release, err := s.auditBody(x, r)
 	if err != nil {
 		return err
 	}
+	defer release()
 	noAudit := &npm.Error{Kind: npm.NotFound, Op: "proxy.auditTree", Msg: "upstream offers no audit"}
 	if s.catchAll == nil {
 		return noAudit
@@ -56,7 +57,7 @@ func (s *Server) prune(body []byte) ([]byte, error) {
 	if name, _ := tree["name"].(string); s.foreign(name) {
 		delete(tree, "name")
 	}
-	for _, key := range []string{"install", "remove"} { // lists of NAME@VERSION
+	for _, key := range []string{"install", "remove"} { // lists of NAME@VERSION or ALIAS@npm:NAME@VERSION
 		list, _ := tree[key].([]any)
 		kept := make([]any, 0, len(list))
 		for _, item := range list {
@@ -76,19 +77,31 @@ func (s *Server) prune(body []byte) ([]byte, error) {
 // bounded by encoding/json, which refuses to decode more than 10,000 levels.
 func (s *Server) pruneNode(node map[string]any) {
 	requires, _ := node["requires"].(map[string]any) // pnpm and some lockfiles have "requires": true
-	for name := range requires {
-		if s.foreign(name) {
+	for name, spec := range requires {
+		if s.foreign(name) || s.foreign(aliased(spec)) {
 			delete(requires, name)
 		}
 	}
 	dependencies, _ := node["dependencies"].(map[string]any)
 	for name, child := range dependencies {
-		if s.foreign(name) {
+		child, _ := child.(map[string]any)
+		if s.foreign(name) || s.foreign(aliased(child["version"])) {
 			delete(dependencies, name)
-		} else if child, ok := child.(map[string]any); ok {
+		} else {
 			s.pruneNode(child)
 		}
 	}
+}
+
+// aliased returns NAME of "npm:NAME@VERSION", which stands in place of a
+// version where a package goes by another name; else "".
+func aliased(spec any) string {
+	text, _ := spec.(string)
+	target, ok := strings.CutPrefix(text, "npm:")
+	if !ok {
+		return ""
+	}
+	return nameOf(target)
 }
 
 // foreign reports whether name is a package that the catch-all upstream does
@@ -98,8 +111,11 @@ func (s *Server) foreign(name string) bool {
 	return npm.CheckName(name) == nil && s.publicSource(name) != s.catchAll
 }
 
-// nameOf returns NAME of NAME@VERSION.
+// nameOf returns NAME of NAME@VERSION and of ALIAS@npm:NAME@VERSION.
 func nameOf(spec string) string {
+	if _, target, ok := strings.Cut(spec, "@npm:"); ok {
+		spec = target
+	}
 	if i := strings.LastIndexByte(spec, '@'); i > 0 {
 		return spec[:i]
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,25 +41,39 @@ func newBases(publicURL string, proxies []netip.Prefix) (*bases, error) {
 	if publicURL == "" {
 		return b, nil
 	}
-	u, err := url.Parse(publicURL)
+	var err error
+	if b.public, b.prefix, err = parsePublicURL(publicURL); err != nil {
+		return nil, fmt.Errorf("proxy: the public URL %w", err)
+	}
+	return b, nil
+}
+
+// CheckPublicURL reports what keeps New from taking rawURL, which is not
+// empty, as Config.PublicURL. The error completes a sentence that begins with
+// the URL's name, and repeats nothing of it: it may hold a password.
+func CheckPublicURL(rawURL string) error {
+	_, _, err := parsePublicURL(rawURL)
+	return err
+}
+
+func parsePublicURL(rawURL string) (public, prefix string, err error) {
+	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("proxy: public URL: %w", err)
+		return "", "", errors.New("must be a URL")
 	}
 	host, hostOK := canonicalHost(u.Host, u.Scheme)
-	prefix := strings.TrimRight(u.EscapedPath(), "/")
+	prefix = strings.TrimRight(u.EscapedPath(), "/")
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("proxy: public URL %q: it must begin with http:// or https://", publicURL)
-	case !hostOK:
-		return nil, fmt.Errorf("proxy: public URL %q: %q is not a host", publicURL, u.Host)
+		err = errors.New("must begin with http:// or https://")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("proxy: public URL %q: only scheme, host and path are allowed", u.Redacted())
+		err = errors.New("must have no more than scheme, host and path")
+	case !hostOK:
+		err = errors.New("must have a host of letters, digits, '-', '_' and '.' (an international name as xn--…), and a port up to 65535 if any")
 	case !validPrefix(prefix):
-		return nil, fmt.Errorf("proxy: public URL %q: the path may hold letters, digits, '-', '_', '.' and '~' only", publicURL)
+		err = errors.New("must have a path of letters, digits, '-', '_', '.' and '~', in which no part is empty, a dot, two dots or a dash")
 	}
-	b.prefix = prefix
-	b.public = u.Scheme + "://" + host + prefix
-	return b, nil
+	return u.Scheme + "://" + host + prefix, prefix, err
 }
 
 // of returns the base of a request: the configured one, else what its

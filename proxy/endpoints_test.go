@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -60,6 +62,7 @@ func TestChecklist85_MethodNotAllowed(t *testing.T) {
 		{http.MethodDelete, "/lodash/-rev/1-a", "OPTIONS"},
 		{http.MethodPut, "/lodash/-/lodash-1.0.0.tgz/-rev/1-a", "OPTIONS"},
 		{http.MethodPost, "/-/ping", read},
+		{http.MethodPut, "/-/whoami", read},
 		{http.MethodPost, "/", read},
 		{http.MethodGet, bulkAuditPath, "POST, OPTIONS"},
 		{"PROPFIND", "/lodash", read},
@@ -100,6 +103,39 @@ func TestRefusedUploadGetsItsAnswer(t *testing.T) {
 		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("status %d, error %v", res.StatusCode, err)
 		}
+	}
+}
+
+// bodyDeadlines is a connection that keeps the deadlines set on it.
+type bodyDeadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *bodyDeadlines) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// TestBodiesHaveADeadline: a client that never sends the end of a body must
+// not hold a connection for ever, and one that does gets no deadline on what
+// it is sent.
+func TestBodiesHaveADeadline(t *testing.T) {
+	w := newWorld(t)
+	w.up.serve(bulkAuditPath, `{}`)
+	tests := []struct{ name, method, path, body string }{
+		{"read", http.MethodPost, bulkAuditPath, `{"lodash":["1.0.0"]}`},
+		{"refused", http.MethodPut, "/lodash", `{}`},
+		{"not expected", http.MethodGet, "/-/ping", `{}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			conn := &bodyDeadlines{ResponseRecorder: httptest.NewRecorder()}
+			w.proxy.Handler().ServeHTTP(conn, httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body)))
+			if len(conn.set) < 2 || conn.set[0].IsZero() || !conn.set[len(conn.set)-1].IsZero() {
+				t.Errorf("deadlines %v, want one and then none", conn.set)
+			}
+		})
 	}
 }
 

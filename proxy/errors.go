@@ -125,7 +125,7 @@ type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// Bounds on reading the rest of a request that is refused.
+// Bounds on reading the rest of a body that nobody wants.
 const (
 	drainBytes = 64 << 20
 	drainTime  = 10 * time.Second

@@ -61,8 +61,8 @@ func searchQuery(q url.Values) url.Values {
 // object is a JSON object of which most stays as it is.
 type object = map[string]json.RawMessage
 
-// repairSearch returns a search result with at most size objects, each with a
-// list of maintainers: npm crashes where it is missing.
+// repairSearch returns a search result with at most size objects, each of a
+// package with a list of maintainers: npm crashes where they are missing.
 func repairSearch(raw []byte, size int) ([]byte, error) {
 	var result object
 	var objects []object
@@ -73,10 +73,11 @@ func repairSearch(raw []byte, size int) ([]byte, error) {
 		return nil, err
 	}
 	objects = objects[:min(len(objects), size)]
+	kept := make([]object, 0, len(objects))
 	for _, o := range objects {
 		var pkg object
-		if err := json.Unmarshal(o["package"], &pkg); err != nil {
-			return nil, err
+		if json.Unmarshal(o["package"], &pkg) != nil || pkg == nil {
+			continue
 		}
 		var err error
 		if pkg["maintainers"], err = maintainers(pkg["maintainers"]); err != nil {
@@ -85,28 +86,38 @@ func repairSearch(raw []byte, size int) ([]byte, error) {
 		if o["package"], err = encode(pkg); err != nil {
 			return nil, err
 		}
+		kept = append(kept, o)
 	}
 	var err error
-	if result["objects"], err = encode(objects); err != nil {
+	if result["objects"], err = encode(kept); err != nil {
 		return nil, err
 	}
 	return encode(result)
 }
 
-// maintainers returns the objects of a list of maintainers, none where it is
-// not a list: npm reads a field of each.
+// maintainers returns the people of a list of maintainers, none where it is
+// not a list. npm reads the username of each, and stops at one that is no
+// string; other registries call it name.
 func maintainers(raw json.RawMessage) (json.RawMessage, error) {
 	var all []json.RawMessage
-	people := []json.RawMessage{}
-	if json.Unmarshal(raw, &all) == nil {
-		for _, m := range all {
-			if bytes.HasPrefix(m, []byte("{")) {
-				people = append(people, m)
-			}
+	people := []object{}
+	_ = json.Unmarshal(raw, &all) // what is no list has nobody in it
+	for _, m := range all {
+		var person object
+		if json.Unmarshal(m, &person) != nil {
+			continue
+		}
+		if !isJSONString(person["username"]) && isJSONString(person["name"]) {
+			person["username"] = person["name"]
+		}
+		if isJSONString(person["username"]) {
+			people = append(people, person)
 		}
 	}
 	return encode(people)
 }
+
+func isJSONString(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte(`"`)) }
 
 // encode marshals v and leaves "<" and ">" as they are.
 func encode(v any) ([]byte, error) {

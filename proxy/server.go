@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"larder/cache"
 	"larder/metrics"
@@ -43,7 +44,8 @@ type Server struct {
 	cfg      Config
 	bases    *bases
 	forced   *buckets
-	catchAll *upstream.Registry // answers what has no package name; nil if there is none
+	audits   *semaphore.Weighted // bytes of audits' bodies that are held
+	catchAll *upstream.Registry  // answers what has no package name; nil if there is none
 	fixed    map[string]fixedRoute
 	router   *echo.Echo
 	draining atomic.Bool
@@ -69,6 +71,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:      cfg,
 		bases:    b,
 		forced:   forced,
+		audits:   semaphore.NewWeighted(maxAuditMemory),
 		catchAll: catchAll(cfg.Upstreams),
 	}
 	s.fixed = s.fixedRoutes()
@@ -90,6 +93,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	x := s.begin(w, r)
 	defer s.end(x, r)
 	defer s.recover(x, r)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		drain(x, r) // net/http would wait for a body that never ends, and without a bound
+	}
 	inner, err := s.enter(x, r)
 	if err != nil {
 		s.writeError(x, r, err)

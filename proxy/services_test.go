@@ -91,6 +91,7 @@ func TestAuditBodies(t *testing.T) {
 	}{
 		{"not JSON", "", "{", 400},
 		{"not an object", "", `[1]`, 400},
+		{"null", "", `null`, 400},
 		{"not gzip", "gzip", "{}", 400},
 		{"gzip that breaks off", "gzip", gzipped(t, `{"a":[]}`)[:15], 400},
 		{"unknown encoding", "br", "{}", 400},
@@ -105,6 +106,41 @@ func TestAuditBodies(t *testing.T) {
 				t.Errorf("%d requests reached upstream", n)
 			}
 		})
+	}
+}
+
+func TestAuditOfNothing(t *testing.T) {
+	w := newWorld(t)
+	if got := string(w.do(http.MethodPost, bulkAuditPath, `{}`).want(t, 200).body); got != `{}` {
+		t.Errorf("body %s, want {}", got)
+	}
+	if n := len(w.up.seen("")); n != 0 {
+		t.Errorf("%d requests reached upstream", n)
+	}
+}
+
+// TestAuditsShareOneBound holds all that audits may occupy, and then none of
+// it: a few kilobytes of gzip become megabytes, and a refusal costs an install
+// nothing.
+func TestAuditsShareOneBound(t *testing.T) {
+	w := newWorld(t)
+	w.up.serve(bulkAuditPath, `{}`)
+	w.up.serve(quickAuditPath, report)
+	audit := func(want int) {
+		t.Helper()
+		w.do(http.MethodPost, bulkAuditPath, gzipped(t, `{"lodash":["1.0.0"]}`), "Content-Encoding", "gzip").want(t, want)
+		w.do(http.MethodPost, quickAuditPath, `{"dependencies":{}}`).want(t, want)
+	}
+	if !w.proxy.audits.TryAcquire(maxAuditMemory) {
+		t.Fatal("something is held before the first audit")
+	}
+	audit(503)
+	w.proxy.audits.Release(maxAuditMemory)
+	audit(200)
+	w.do(http.MethodPost, bulkAuditPath, `{"lodash":`).wantError(t, 400)
+	w.Server.Close() // waits for the handlers
+	if !w.proxy.audits.TryAcquire(maxAuditMemory) {
+		t.Error("something is held after the last audit")
 	}
 }
 
@@ -138,11 +174,12 @@ func TestAuditTreeIsPruned(t *testing.T) {
 	w.up.serve(quickAuditPath, report)
 	w.do(http.MethodPost, quickAuditPath, `{
 		"name": "@partner/app", "version": "1.0.0",
-		"install": ["lodash@1.0.0", "@partner/x@1.0.0"],
-		"requires": {"lodash": "^1.0.0", "@partner/x": "^1.0.0"},
+		"install": ["lodash@1.0.0", "@partner/x@1.0.0", "alias@npm:@partner/x@1.0.0"],
+		"requires": {"lodash": "^1.0.0", "@partner/x": "^1.0.0", "alias": "npm:@partner/x@^1.0.0"},
 		"dependencies": {
 			".": {"requires": {"@partner/x": "1"}, "dependencies": {"@partner/x": {"version": "1.0.0"}, "a": {"version": "1.0.0"}}},
 			"@partner/x": {"version": "1.0.0", "dependencies": {"lodash": {"version": "2.0.0"}}},
+			"alias": {"version": "npm:@partner/x@1.0.0"},
 			"lodash": {"version": "1.0.0", "requires": true}
 		}
 	}`).want(t, 200)
@@ -162,7 +199,8 @@ func TestChecklist80_Search(t *testing.T) {
 		rw.Header().Set("Content-Type", "application/json")
 		switch r.URL.Query().Get("text") {
 		case "people":
-			fmt.Fprint(rw, `{"objects":[{"package":{"maintainers":[{"username":"al"}]}},{"package":{}},{"package":{"maintainers":"al"}},{"package":{"maintainers":["al",{"username":"bo"}]}}]}`)
+			fmt.Fprint(rw, `{"objects":[{"package":{"maintainers":[{"username":"al"}]}},{"package":{}},{"package":{"maintainers":"al"}},{"package":{"maintainers":["al",{"username":"bo"}]}},`+
+				`{"package":{"maintainers":[{"name":"cy","email":"c@x.example"},{"email":"d@x.example"},null]}},{"package":null},{},null]}`)
 		case "broken":
 			fmt.Fprint(rw, `{"objects":{}}`)
 		case "fails":
@@ -174,7 +212,8 @@ func TestChecklist80_Search(t *testing.T) {
 	search := func(query string) response { return w.get("/-/v1/search?" + query) }
 
 	t.Run("maintainers", func(t *testing.T) {
-		const want = `{"objects":[{"package":{"maintainers":[{"username":"al"}]}},{"package":{"maintainers":[]}},{"package":{"maintainers":[]}},{"package":{"maintainers":[{"username":"bo"}]}}]}`
+		const want = `{"objects":[{"package":{"maintainers":[{"username":"al"}]}},{"package":{"maintainers":[]}},{"package":{"maintainers":[]}},{"package":{"maintainers":[{"username":"bo"}]}},` +
+			`{"package":{"maintainers":[{"email":"c@x.example","name":"cy","username":"cy"}]}}]}`
 		if got := string(search("text=people").want(t, 200).body); got != want {
 			t.Errorf("body %s, want %s", got, want)
 		}

@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"larder/npm"
+)
+
+// Bounds on the bodies of audits.
+const (
+	// maxAuditBody is for one, in bytes, both as sent and as unpacked. The tree
+	// that pnpm 10 sends for a thousand packages is under one megabyte.
+	maxAuditBody = 16 << 20
+	// maxAuditMemory is for all that are being answered, together, in bytes as
+	// unpacked; decoded they take some ten times as much. Packed, a thousandth
+	// of that would be enough to ask for it.
+	maxAuditMemory = 64 << 20
+	// auditBodyTime is for the client to send one.
+	auditBodyTime = time.Minute
+)
+
+// auditBody reads the body of an audit: JSON, which npm, yarn 1 and bun pack
+// with gzip. The caller calls release when it has answered.
+func (s *Server) auditBody(x *exchange, r *http.Request) (doc []byte, release func(), err error) {
+	c := http.NewResponseController(x)
+	timed := c.SetReadDeadline(time.Now().Add(auditBodyTime)) == nil
+	body := &rationed{budget: s.audits}
+	if doc, err = readAuditBody(x, r, body); err != nil {
+		body.release()
+		return nil, nil, err
+	}
+	if timed {
+		_ = c.SetReadDeadline(time.Time{}) // the connection is good for more
+	}
+	return doc, body.release, nil
+}
+
+func readAuditBody(x *exchange, r *http.Request, body *rationed) ([]byte, error) {
+	invalid := func(msg string, err error) error {
+		return &npm.Error{Kind: npm.Invalid, Op: "proxy.auditBody", Msg: msg, Err: err}
+	}
+	body.src = http.MaxBytesReader(x, r.Body, maxAuditBody)
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", identity:
+	case gzipEncoding, "x-gzip":
+		unpacked, err := gzip.NewReader(body.src)
+		if err != nil {
+			return nil, invalid("the body is not gzip", err)
+		}
+		body.src = unpacked
+	default:
+		return nil, invalid("bodies packed with "+encoding+" are not understood", nil)
+	}
+	doc, err := io.ReadAll(io.LimitReader(body, maxAuditBody+1))
+	var tooLarge *http.MaxBytesError
+	var busy *npm.Error
+	switch {
+	case errors.As(err, &busy):
+		return nil, busy
+	case len(doc) > maxAuditBody || errors.As(err, &tooLarge):
+		return nil, &npm.Error{Kind: npm.TooLarge, Op: "proxy.auditBody", Msg: "the body is over 16 MB", Err: err}
+	case err != nil:
+		return nil, invalid("the body breaks off", err)
+	case !npm.ValidJSON(doc):
+		return nil, invalid("the body is not JSON", nil)
+	}
+	return doc, nil
+}
+
+// rationed reads while a budget has room for what was read. It does not wait
+// for room: bodies that wait for each other's would never end.
+type rationed struct {
+	src    io.Reader
+	budget *semaphore.Weighted // of bytes
+	taken  int64
+}
+
+func (b *rationed) Read(p []byte) (int, error) {
+	n, err := b.src.Read(p)
+	if !b.budget.TryAcquire(int64(n)) {
+		return 0, &npm.Error{Kind: npm.Unavailable, Op: "proxy.auditBody", Msg: "too many audits at once"}
+	}
+	b.taken += int64(n)
+	return n, err
+}
+
+// release gives back all that was taken. It is called once.
+func (b *rationed) release() { b.budget.Release(b.taken) }
