@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"larder/npm"
+	"larder/proxy"
 )
 
 const maxConcurrency = 10_000 // requests to one upstream at once; more is a slip of the finger
@@ -22,6 +23,9 @@ func (l *loader) check() {
 	l.checkListen()
 	if l.PublicURL != "" {
 		l.checkURL("public_url", l.PublicURL)
+		if err := proxy.CheckPublicURL(l.PublicURL); err != nil {
+			l.bad("public_url", "%v", err)
+		}
 	}
 	if l.Data == "" {
 		l.bad("data", "must name a directory")

@@ -205,7 +205,7 @@ func unknownKeyHint(name string, siblings []field) string {
 	for i, s := range siblings {
 		keys[i] = s.key
 	}
-	return suggestion(name, keys)
+	return suggestion("", name, keys)
 }
 
 func join(path, key string) string {

@@ -131,7 +131,7 @@ func (l *loader) findStrays() {
 	}
 	for name := range l.env {
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) && !named[name] {
-			l.strays = append(l.strays, name+suggestion(name, known))
+			l.strays = append(l.strays, name+suggestion(envPrefix, name, known))
 		}
 	}
 	slices.Sort(l.strays)

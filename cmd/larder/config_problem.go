@@ -107,14 +107,17 @@ func (ps problems) sort() {
 }
 
 // suggestion returns ` (did you mean "NAME"?)` for the name that is close to
-// what was written, or "".
-func suggestion(written string, names []string) string {
+// what was written, or "". Both begin with prefix, which says nothing about how
+// close they are.
+func suggestion(prefix, written string, names []string) string {
+	written = strings.TrimPrefix(written, prefix)
 	const longest = 64 // bytes; what is longer is no misspelling
 	best, distance := "", min(len(written), longest)/3+1
 	for _, name := range names {
 		if len(written) > longest {
 			break
 		}
+		name = strings.TrimPrefix(name, prefix)
 		if d := editDistance(written, name); d < distance && d < len(name) {
 			best, distance = name, d
 		}
@@ -122,7 +125,7 @@ func suggestion(written string, names []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return fmt.Sprintf(" (did you mean %q?)", prefix+best)
 }
 
 // editDistance counts the insertions, deletions and substitutions of bytes

@@ -201,6 +201,10 @@ func TestProblems(t *testing.T) {
 		{"public URL of another scheme", "public_url: ftp://a.example/", "public_url: must be a URL like https://npm.example.com/"},
 		{"public URL without host", "public_url: 'https://:80/'", "public_url: must be a URL like https://npm.example.com/"},
 		{"public URL with user", "public_url: 'https://u@a.example/'", "public_url: must not hold credentials"},
+		{"public URL of a path that clients escape", "public_url: https://a.example/a%20b/", "public_url: must have a path of letters, digits, '-', '_', '.' and '~', in which no part is empty, a dot, two dots or a dash"},
+		{"public URL below the dash", "public_url: https://a.example/-/npm/", "public_url: must have a path of letters, digits, '-', '_', '.' and '~', in which no part is empty, a dot, two dots or a dash"},
+		{"public URL of an international name", "public_url: https://bücher.example/", "public_url: must have a host of letters, digits, '-', '_' and '.' (an international name as xn--…), and a port up to 65535 if any"},
+		{"public URL with port too high", "public_url: https://a.example:99999/", "public_url: must have a host of letters, digits, '-', '_' and '.' (an international name as xn--…), and a port up to 65535 if any"},
 		{"trusted proxy", "trusted_proxies: [10.0.0.0/8, ::1, 10.0.0.0/33]", "trusted_proxies[2]: must be an address or a network, like 10.1.2.3 or 10.0.0.0/8"},
 		{"zero freshness", "cache: {fresh_for: 0s}", "cache.fresh_for: must be more than 0"},
 		{"negative staleness", "cache: {stale_while_revalidate: -1s}", "cache.stale_while_revalidate: must be more than 0"},
@@ -288,11 +292,11 @@ func TestSecretsAreRead(t *testing.T) {
 }
 
 func TestStrayVariablesAreNamed(t *testing.T) {
-	s, err := load(sources{environ: []string{"LARDER_PUBLICURL=x", "LARDER_PORT_4873_TCP=x", "LARDER_DATA=d", "HOME=/"}})
+	s, err := load(sources{environ: []string{"LARDER_PUBLICURL=x", "LARDER_PORT_4873_TCP=x", "LARDER_UPSTREAM=x", "LARDER_DATA=d", "HOME=/"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"LARDER_PORT_4873_TCP", `LARDER_PUBLICURL (did you mean "LARDER_PUBLIC_URL"?)`}
+	want := []string{"LARDER_PORT_4873_TCP", `LARDER_PUBLICURL (did you mean "LARDER_PUBLIC_URL"?)`, "LARDER_UPSTREAM"}
 	if diff := cmp.Diff(want, s.strays); diff != "" {
 		t.Error(diff)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"larder/upstream"
 )
 
 // flags returns the arguments of a server of the test's own on a free port.
@@ -225,6 +228,20 @@ func TestSecondSignalCutsDownloadsOff(t *testing.T) {
 	larder.waitFor("second signal")
 	if rest, err := io.ReadAll(res.Body); err == nil {
 		t.Errorf("the client took %d of %d bytes for the whole", len(begun)+len(rest), len(tarball))
+	}
+}
+
+// TestFailedStartSaysWhyAlone: what was built before the failure is given
+// back without a word, since it was never used.
+func TestFailedStartSaysWhyAlone(t *testing.T) {
+	s := &settings{Config: defaults()}
+	s.Data = t.TempDir()
+	s.auths = make([]upstream.Auth, len(s.Upstreams))
+	s.PublicURL = "not a URL, which load refuses"
+	var log bytes.Buffer
+	_, err := newServer(s, build{}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err == nil || !strings.Contains(err.Error(), "public URL") || log.Len() > 0 {
+		t.Errorf("error %v, log %s", err, log.Bytes())
 	}
 }
 

@@ -60,7 +60,7 @@ func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := &server{log: log, data: data, cancel: cancel, broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
-		return nil, errors.Join(err, srv.stop(ctx))
+		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
 	}
 	srv.running.Go(func() {
 		if err := data.sweepCaches(ctx); err != nil && ctx.Err() == nil {
