@@ -62,7 +62,7 @@ const (
 	filePerm = 0o640
 	dirPerm  = 0o750
 
-	// lockStripes is how many keys can be committed at once without waiting
+	// lockStripes is how many keys can be changed at once without waiting
 	// for each other.
 	lockStripes = 64
 )

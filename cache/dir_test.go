@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -118,6 +120,53 @@ func TestDirDeletePrunesDirectories(t *testing.T) {
 	wantTree(t, path, "objects/01/ff/01ffffffffffffff/doc-1 tmp/")
 }
 
+// The cache may be deleted while it is served, and is filled again. A store of
+// things that nobody else has does not begin anew where its volume has gone.
+func TestDirIsDeletedAtRunTime(t *testing.T) {
+	for _, durable := range []bool{false, true} {
+		t.Run(fmt.Sprintf("durable %t", durable), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "store")
+			d, err := OpenDir(DirConfig{Path: path, Durable: durable})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			if err := putDir(t, d, dirKey, "old", Precondition{}); err != nil {
+				t.Fatal(err)
+			}
+			o, err := d.Open(t.Context(), dirKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer o.Close()
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(o); string(got) != "old" || err != nil {
+				t.Errorf("the open object: %q, %v", got, err)
+			}
+			if _, err := d.Open(t.Context(), dirKey); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Open of what was deleted: %v", err)
+			}
+			w, err := d.Create(t.Context(), dirKey)
+			if durable {
+				if !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("Create: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Write([]byte("new"))
+			if _, err := w.Commit(IfAbsent()); err != nil {
+				t.Fatal(err)
+			}
+			wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/")
+		})
+	}
+}
+
 // Whatever becomes of a write, its temporary file goes.
 func TestDirLeavesNoTemporaryFiles(t *testing.T) {
 	for _, test := range []struct {
@@ -195,6 +244,9 @@ func TestDirReportsADiskThatDoesNotWork(t *testing.T) {
 	path := t.TempDir()
 	d := openTestDir(t, path, nil)
 	if err := os.RemoveAll(d.tmp); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.tmp, nil, filePerm); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Create(t.Context(), dirKey); err == nil {

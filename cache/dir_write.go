@@ -17,13 +17,24 @@ func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := d.run + "-" + strconv.FormatUint(d.temps.Add(1), 10)
-	f, err := os.OpenFile(filepath.Join(d.tmp, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	f, err := d.createTemp()
+	if errors.Is(err, fs.ErrNotExist) && !d.durable {
+		// A cache may be deleted while it is served, and begins anew. Where the
+		// durable store's directory is gone, so is its volume.
+		if err = os.MkdirAll(d.tmp, dirPerm); err == nil {
+			f, err = d.createTemp()
+		}
+	}
 	if err != nil {
 		d.metrics.StoreError("create")
 		return nil, err
 	}
 	return &dirWriter{dir: d, key: key, owner: owner, file: file, temp: f}, nil
+}
+
+func (d *Dir) createTemp() (*os.File, error) {
+	name := d.run + "-" + strconv.FormatUint(d.temps.Add(1), 10)
+	return os.OpenFile(filepath.Join(d.tmp, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
 }
 
 // dirWriter is a Writer of a Dir.

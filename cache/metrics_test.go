@@ -50,6 +50,9 @@ func TestTheStoreIsMeasured(t *testing.T) {
 	if err := os.RemoveAll(d.tmp); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(d.tmp, nil, filePerm); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := d.Create(t.Context(), dirKey); err == nil {
 		t.Fatal("Create succeeded without a directory")
 	}

@@ -3,12 +3,14 @@ package cache
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"larder/metrics"
 )
@@ -21,17 +23,28 @@ import (
 //
 // A response that has changed on disk is a miss, too, and forgotten. All
 // methods may be called concurrently; of two that change one key at once the
-// later wins, or the key becomes a miss.
+// later wins.
 type Responses struct {
 	store   Store
 	metrics *metrics.Metrics
 	log     *slog.Logger
+	seed    maphash.Seed
+	locks   [lockStripes]sync.Mutex // see lock
 }
 
 // NewResponses returns Responses on store. Errors of the store are logged,
 // never returned: httpcache has no place for them.
 func NewResponses(store Store, m *metrics.Metrics, log *slog.Logger) *Responses {
-	return &Responses{store: store, metrics: m, log: logOrDiscard(log)}
+	return &Responses{store: store, metrics: m, log: logOrDiscard(log), seed: maphash.MakeSeed()}
+}
+
+// lock locks key against every other Set and Delete of it, so that none takes
+// away the body that another's header is about to name. Unlike most locks it
+// is held while files are written: only upstream's answers wait for it.
+func (r *Responses) lock(key string) *sync.Mutex {
+	mu := &r.locks[maphash.String(r.seed, key)%lockStripes]
+	mu.Lock()
+	return mu
 }
 
 // readTries is how often a response is read anew because it was replaced
@@ -129,6 +142,7 @@ func (r *Responses) set(ctx context.Context, key string, dump []byte) error {
 	// still names.
 	h.body = FileKey(owner, "body", key) + "-" + h.sum[:32]
 
+	defer r.lock(key).Unlock()
 	old, had := r.head(ctx, owner, key)
 	if !had || old.sum != h.sum || !r.has(ctx, h.body, h.size) {
 		if err := r.put(ctx, h.body, body); err != nil {
@@ -148,6 +162,7 @@ func (r *Responses) set(ctx context.Context, key string, dump []byte) error {
 func (r *Responses) Delete(key string) {
 	ctx := context.Background()
 	owner := responseOwner(key)
+	defer r.lock(key).Unlock()
 	h, ok := r.head(ctx, owner, key)
 	r.remove(ctx, key, FileKey(owner, "head", key))
 	if ok {

@@ -305,6 +305,26 @@ func TestResponsesRacing(t *testing.T) {
 	wantResponse(t, r, fullKey, `"last"`, "last")
 }
 
+// Of two answers that arrive at once, one that confirms what is stored and a
+// new one, the later wins, but something good is always there afterwards.
+func TestResponsesRacingLoseNothing(t *testing.T) {
+	for n := range 2000 {
+		store := NewMem()
+		r := NewResponses(store, nil, nil)
+		r.Set(fullKey, dumped(`"old"`, "old"))
+		var group sync.WaitGroup
+		group.Go(func() { r.Set(fullKey, dumped(`"confirmed"`, "old")) })
+		group.Go(func() { r.Set(fullKey, dumped(`"new"`, "new")) })
+		group.Wait()
+		if _, _, ok := r.Body(fullKey); !ok {
+			t.Fatalf("race %d left nothing", n)
+		}
+		if got := storedKinds(t, store); got != "body head" {
+			t.Fatalf("race %d left %s", n, got)
+		}
+	}
+}
+
 func FuzzStoredResponse(f *testing.F) {
 	h, body, err := parseDump(dumped(`"1"`, "body"))
 	if err != nil {

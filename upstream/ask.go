@@ -19,6 +19,11 @@ import (
 // abbreviated one was asked for is not asked for the latter again.
 const fullOnlyFor = time.Hour
 
+// revalidate makes httpcache ask upstream whatever the age of its copy. It takes
+// one that is dated ahead of the clock for younger than max-age=0, which is why
+// min-fresh adds a hundred years to its age.
+const revalidate = "max-age=0, min-fresh=3155760000"
+
 // get sends an exchange through httpcache and reads the response to its end,
 // without which nothing is stored. directives are request directives for
 // httpcache; an old copy always beats an error. The stored body is returned
@@ -65,7 +70,7 @@ func (r *Registry) askPackument(ctx context.Context, name string, form npm.Form)
 	before, held := r.entry(name).get(form)
 	u := r.packumentURL(name, form)
 	// Whether upstream is to be asked was decided by the entry.
-	header, _, err := r.get(ctx, u, ex, "max-age=0")
+	header, _, err := r.get(ctx, u, ex, revalidate)
 	if err == nil {
 		err = ex.err // then the response is the old copy
 	}

@@ -48,6 +48,9 @@ func (t *tarball) dist(ctx context.Context) (npm.Dist, error) {
 			return dist, err
 		}
 	}
+	if err := t.registry.absent.get(t.path(), t.registry.now()); err != nil {
+		return npm.Dist{}, err
+	}
 	if dist, ok := t.manifestDist(ctx); ok {
 		return dist, nil
 	}
@@ -65,7 +68,7 @@ func (t *tarball) heldDist(ctx context.Context, form npm.Form) (dist npm.Dist, o
 	if _, held := r.entry(t.name).get(form); !held {
 		return npm.Dist{}, false, nil
 	}
-	doc, err := r.stored(ctx, t.name, form)
+	doc, _, err := r.stored(ctx, t.name, form)
 	if doc == nil {
 		return npm.Dist{}, false, err
 	}
@@ -115,13 +118,15 @@ func (t *tarball) packumentDist(ctx context.Context, form npm.Form) (npm.Dist, e
 		Name: t.name,
 		Msg:  "tarball not found: " + t.file,
 	}
-	if p.Outcome == Stale {
+	r := t.registry
+	switch {
+	case r.cfg.Offline:
+		return npm.Dist{}, r.offline(t.file)
+	case p.Outcome == Stale:
 		e.Kind = npm.Unavailable
-		e.Msg = fmt.Sprintf("upstream %s did not answer, and the copy of %s that is held does not know %s", t.registry.cfg.Name, t.name, t.file)
-		if t.registry.cfg.Offline {
-			return npm.Dist{}, t.registry.offline(t.file)
-		}
+		e.Msg = fmt.Sprintf("upstream %s did not answer, and the copy of %s that is held does not know %s", r.cfg.Name, t.name, t.file)
 	}
+	r.absent.note(t.path(), e, r.now())
 	return npm.Dist{}, e
 }
 

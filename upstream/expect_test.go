@@ -122,6 +122,34 @@ func TestExpectOfAnUnknownPackage(t *testing.T) {
 	}
 }
 
+// TestAbsentTarballIsRemembered: asking for versions that do not exist must not
+// be a way to have a package revalidated without end.
+func TestAbsentTarballIsRemembered(t *testing.T) {
+	g := newRig(t)
+	doc := fullDoc("a", jan, "1.0.0")
+	g.fake.handle("/a", docServer(npm.FullType, func() string { return doc }))
+	g.get(t, "a", npm.Full, false, Miss)
+	expect := func() error {
+		_, err := g.Tarball("a", "a-2.0.0.tgz").Expect(t.Context())
+		return err
+	}
+	wantError(t, expect(), npm.NotFound, "tarball not found: a-2.0.0.tgz")
+	before := len(g.fake.asked(""))
+	wantError(t, expect(), npm.NotFound, "tarball not found: a-2.0.0.tgz")
+	if n := len(g.fake.asked("")) - before; n != 0 {
+		t.Errorf("upstream was asked %d times more", n)
+	}
+	doc = fullDoc("a", feb, "1.0.0", "2.0.0")
+	g.clock.advance(absentFor)
+	if err := expect(); err != nil {
+		t.Errorf("a minute later, when it exists: %v", err)
+	}
+	g.absent.note(g.Tarball("a", "a-1.0.0.tgz").(*tarball).path(), &npm.Error{Kind: npm.NotFound}, g.now())
+	if _, err := g.Tarball("a", "a-1.0.0.tgz").Expect(t.Context()); err != nil {
+		t.Errorf("a version that a held document knows: %v", err)
+	}
+}
+
 // TestExpectWhileUpstreamIsAway never gives a hash that is not known, nor says
 // that the version does not exist.
 func TestExpectWhileUpstreamIsAway(t *testing.T) {

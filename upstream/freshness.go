@@ -13,8 +13,8 @@ import (
 // confirm it, so that an upstream in trouble is not asked on every request.
 const retryPause = 30 * time.Second
 
-// clockSlack is how far a stored date may lie ahead of the clock before it
-// counts for nothing.
+// clockSlack is how far a date may lie ahead of the clock, which may have been
+// set back, before it counts for nothing.
 const clockSlack = time.Minute
 
 // revision is one stored document, as its header describes it.
@@ -49,7 +49,8 @@ func revisionOf(h http.Header, form npm.Form) (revision, bool) {
 
 // within reports whether v was confirmed less than d ago.
 func (v revision) within(d time.Duration, now time.Time) bool {
-	return !v.outdated && now.Sub(v.checked) < d
+	age := now.Sub(v.checked)
+	return !v.outdated && age < d && age > -clockSlack
 }
 
 // entry is what is known of one package without opening a file. Freshness
@@ -136,7 +137,6 @@ func (r *Registry) entry(name string) *entry {
 		return e
 	}
 	loaded := &entry{}
-	now := r.now()
 	for _, form := range []npm.Form{npm.Full, npm.Abbreviated} {
 		key := r.packumentURL(name, form).String()
 		h, ok := r.cfg.Responses.Header(key)
@@ -149,9 +149,6 @@ func (r *Registry) entry(name string) *entry {
 			form = npm.Full
 		}
 		if v, ok := revisionOf(h, form); ok {
-			if v.checked.After(now.Add(clockSlack)) { // the clock was set back
-				v.checked = time.Time{}
-			}
 			loaded.confirm(v)
 		}
 	}

@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"net/http"
+	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
@@ -138,4 +140,59 @@ func TestClockSetBack(t *testing.T) {
 	g.clock.advance(-1000 * time.Hour)
 	g.restart(t)
 	g.get(t, "a", npm.Full, false, Revalidated)
+}
+
+// TestDateAheadOfTheClock: httpcache takes a copy that bears a later date than
+// today's for fresh until that date comes. No copy is confirmed by that.
+func TestDateAheadOfTheClock(t *testing.T) {
+	g := newRig(t)
+	const keys = "/-/npm/v1/keys"
+	g.fake.handle("/a", docServer(npm.FullType, always(fullDoc("a", jan, "1.0.0"))))
+	g.fake.handle(keys, docServer("application/json", always(`{"keys":[]}`)))
+	g.get(t, "a", npm.Full, false, Miss)
+	if _, _, err := g.Small(t.Context(), keys); err != nil {
+		t.Fatal(err)
+	}
+	ahead := []byte("Date: " + time.Now().Add(1000*time.Hour).UTC().Format(http.TimeFormat) + "\r\n")
+	for _, u := range []*url.URL{g.packumentURL("a", npm.Full), g.logicalURL(keys, "")} {
+		dump, ok := g.responses.Get(u.String())
+		if !ok {
+			t.Fatalf("%s is not stored", u)
+		}
+		g.responses.Set(u.String(), regexp.MustCompile("(?m)^Date: .*\n").ReplaceAll(dump, ahead))
+	}
+	g.restart(t)
+	g.get(t, "a", npm.Full, false, Revalidated)
+	_, outcome, err := g.Small(t.Context(), keys)
+	if err != nil || outcome != Revalidated {
+		t.Errorf("the small document: %s, %v", outcome, err)
+	}
+	for _, path := range []string{"/a", keys} {
+		if n := len(g.fake.asked(path)); n != 2 {
+			t.Errorf("%s was asked for %d times, want twice", path, n)
+		}
+	}
+}
+
+func TestWithin(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		name     string
+		age      time.Duration
+		outdated bool
+		want     bool
+	}{
+		{"young", time.Minute, false, true},
+		{"old", time.Hour, false, false},
+		{"outdated", time.Minute, true, false},
+		{"dated within what clocks differ by", -clockSlack / 2, false, true},
+		{"the clock was set back", -time.Hour, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v := revision{checked: now.Add(-tt.age), outdated: tt.outdated}
+			if got := v.within(time.Hour, now); got != tt.want {
+				t.Errorf("within an hour: %t", got)
+			}
+		})
+	}
 }

@@ -11,7 +11,7 @@ import (
 	"larder/npm"
 )
 
-// Outcome says how an answer came about; its strings are the values of
+// Outcome says how an answer came about; its strings are values of
 // X-Larder-Cache.
 type Outcome uint8
 
@@ -21,11 +21,10 @@ const (
 	Miss                       // fetched now, nothing was there before (or it changed)
 	Revalidated                // upstream confirmed the copy just now
 	Stale                      // an old copy, because upstream failed, was slow, or is being asked in the background
-	Bypass                     // passed through, not cacheable
 )
 
 func (o Outcome) String() string {
-	return [...]string{"hit", "miss", "revalidated", "stale", "bypass"}[o]
+	return [...]string{"hit", "miss", "revalidated", "stale"}[o]
 }
 
 // Packument is one revision of a package's document, as upstream sent it. It
@@ -198,6 +197,7 @@ func (r *Registry) refresh(ctx context.Context, name string, form npm.Form, forc
 func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.Error) error {
 	if !e.holdsAny() {
 		r.absent.note(name, err, r.now())
+		r.entries.Remove(name) // what could not be read for now may be held all the same
 		return err
 	}
 	e.hush(r.now().Add(retryPause))

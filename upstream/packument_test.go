@@ -406,10 +406,12 @@ func TestOffline(t *testing.T) {
 	g.restart(t)
 	asked := len(g.fake.asked(""))
 	g.get(t, "a", npm.Full, true, Hit)
+	_, err := g.Tarball("a", "a-2.0.0.tgz").Expect(t.Context())
+	wantError(t, err, npm.Unavailable, "offline") // whether or not the copy is fresh
 	g.clock.advance(1000 * time.Hour)
 	body(t, g.get(t, "a", npm.Abbreviated, true, Stale))
 
-	_, err := g.Packument(t.Context(), "b", npm.Full, false)
+	_, err = g.Packument(t.Context(), "b", npm.Full, false)
 	wantError(t, err, npm.Unavailable, "offline")
 	if !errors.Is(err, ErrOffline) {
 		t.Errorf("%v is not ErrOffline", err)

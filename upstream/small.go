@@ -3,8 +3,10 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"larder/npm"
 )
@@ -70,6 +72,9 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 }
 
 func (r *Registry) askSmall(ctx context.Context, u *url.URL, ex *exchange, directives string) (smallAnswer, error) {
+	if directives == "" && r.datedAhead(u) {
+		directives = revalidate
+	}
 	_, packed, err := r.get(ctx, u, ex, directives)
 	d := ex.fetched
 	if err == nil && d == nil {
@@ -94,4 +99,15 @@ func (r *Registry) askSmall(ctx context.Context, u *url.URL, ex *exchange, direc
 		a.outcome = Miss
 	}
 	return a, nil
+}
+
+// datedAhead reports whether the copy of u bears a date that, since the clock
+// was set back, is yet to come: until then httpcache would take it for fresh.
+func (r *Registry) datedAhead(u *url.URL) bool {
+	header, ok := r.cfg.Responses.Header(u.String())
+	if !ok {
+		return false
+	}
+	date, err := http.ParseTime(header.Get("Date"))
+	return err == nil && time.Until(date) > clockSlack
 }
