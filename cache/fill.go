@@ -100,6 +100,7 @@ func (f *fill) work(ctx context.Context) (meta BlobMeta, err error) {
 	// An earlier fill may have ended after this one's first reader had looked.
 	if content, meta, err := f.blobs.lookup(ctx, f.key); err == nil {
 		f.file = content
+		f.expected = meta.expectation() // for who cannot read it there
 		return meta, nil
 	}
 	started := time.Now()

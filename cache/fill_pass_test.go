@@ -46,8 +46,8 @@ func TestReadersGoOnWithoutTheStore(t *testing.T) {
 								if err := blob.Wait(t.Context()); !errors.Is(err, cache.ErrNotStored) {
 									t.Errorf("Wait: %v", err)
 								}
-								if blob.Content() != nil {
-									t.Error("there is Content")
+								if blob.Content() != nil || !blob.Passed() {
+									t.Errorf("there is Content, or Passed is %t", blob.Passed())
 								}
 								wantAll(t, blob, src.data)
 							})

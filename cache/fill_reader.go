@@ -24,6 +24,12 @@ type Blob struct {
 // Hit reports whether the blob was whole in the store when Get was called.
 func (b *Blob) Hit() bool { return b.hit }
 
+// Passed reports whether the store has failed, so that this reader has, or
+// will have, a download of its own.
+func (b *Blob) Passed() bool {
+	return !b.hit && (b.pass != nil || b.fill.look().end == passed)
+}
+
 // Size returns the blob's size in bytes, -1 while it is unknown.
 func (b *Blob) Size() int64 {
 	switch {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
 	"time"
@@ -46,6 +47,25 @@ func newBlobMeta(size int64, sum []byte, label string) BlobMeta {
 		Label:   strings.ToValidUTF8(label, ""),
 		ModTime: time.Now().UTC().Truncate(time.Second), // HTTP knows no finer ones
 	}
+}
+
+// expectation is what a blob must be that was verified before.
+func (m BlobMeta) expectation() Expectation {
+	return Expectation{Label: m.Label, NewCheck: func() Check { return &sameBytes{Hash: sha512.New(), want: m.SHA512} }}
+}
+
+// sameBytes is a Check for the bytes that a sidecar describes.
+type sameBytes struct {
+	hash.Hash
+	want string // base64
+}
+
+// Verify implements Check.
+func (c *sameBytes) Verify() error {
+	if got := base64.StdEncoding.EncodeToString(c.Sum(nil)); got != c.want {
+		return fmt.Errorf("its sha512 is %s and was %s", got, c.want)
+	}
+	return nil
 }
 
 // blobETag makes an ETag of half a SHA-512, plenty to tell bytes apart.

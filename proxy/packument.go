@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -53,15 +54,39 @@ func formOf(r *http.Request) npm.Form {
 // header for the abbreviated form.
 func writing(r *http.Request) bool { return r.URL.Query().Get("write") == "true" }
 
+// maxMoves is how often a request follows a document that upstream replaces
+// between two looks at it.
+const maxMoves = 3
+
+// errMoved: the document that was to be rendered is not the one that was asked
+// for any more.
+var errMoved = errors.New("the document was replaced meanwhile")
+
 // document returns pk rendered for a form and a base, finished. The caller
 // closes it.
 func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
+	name := pk.Name
+	for range maxMoves {
+		doc, err := s.finished(ctx, reg, pk, form, base)
+		if !errors.Is(err, errMoved) {
+			return doc, err
+		}
+		if pk, err = reg.Packument(ctx, name, form, false); err != nil {
+			return nil, err
+		}
+	}
+	return nil, &npm.Error{Kind: npm.Unavailable, Op: "proxy.document", Name: name,
+		Msg: "upstream " + reg.Name() + " keeps changing its document of " + name, Err: errMoved}
+}
+
+// finished is document for this one revision, and errMoved where it is gone:
+// what came in its place must not be kept under its name.
+func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
+	revision := revisionOf(pk)
 	key := cache.DocumentKey{
-		Owner: reg.Owner(pk.Name),
-		Slot:  form.String() + " " + base.url,
-		// What is derived from the full form differs from what upstream calls
-		// abbreviated, so the form held is part of the revision.
-		ID:       pk.Rev + " " + pk.Form.String() + " " + strconv.Itoa(npm.RendererVersion),
+		Owner:    reg.Owner(pk.Name),
+		Slot:     form.String() + " " + base.url,
+		ID:       revision + " " + strconv.Itoa(npm.RendererVersion),
 		Volatile: s.bases.volatile(base),
 	}
 	if doc, ok := s.cfg.Documents.Lookup(ctx, key); ok {
@@ -73,12 +98,20 @@ func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstr
 			return err
 		}
 		defer release()
+		if revisionOf(pk) != revision {
+			return errMoved
+		}
 		if err := refuseStub(raw, pk.Name); err != nil {
 			return err
 		}
 		return npm.Render(w, raw, pk.Form, npm.Target{Name: pk.Name, Base: base.url, Form: form})
 	})
 }
+
+// revisionOf names all that a rendering takes from upstream. What is derived
+// from the full form differs from what upstream calls abbreviated, so the form
+// held is part of it.
+func revisionOf(pk *upstream.Packument) string { return pk.Rev + " " + pk.Form.String() }
 
 // maxStub is a bound, in bytes, on the documents of unpublished packages. They
 // list nothing but old version numbers and maintainers, so that nothing bigger
