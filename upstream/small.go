@@ -45,13 +45,21 @@ type smallAnswer struct {
 // request directives for it.
 func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directives string) ([]byte, Outcome, error) {
 	key := u.String()
-	if err := r.absent.get(key, r.now()); err != nil {
+	held := func() bool {
+		_, ok := r.cfg.Responses.Header(key)
+		return ok
+	}
+	if err := r.absent.get(key, r.now()); err != nil && !held() {
 		return nil, 0, err
 	}
 	ex.accept, ex.limit, ex.wantCopy = npm.FullType, maxSmall, true
 	flight := r.flights.start(ctx, directives+" "+key, func(ctx context.Context) (any, error) {
-		ex := ex
-		a, err := r.askSmall(ctx, u, &ex, directives)
+		first, second := ex, ex
+		a, err := r.askSmall(ctx, u, &first, directives)
+		if npm.KindOf(err) == npm.NotFound && held() {
+			// A flight with other directives has fetched it meanwhile.
+			a, err = r.askSmall(ctx, u, &second, "max-stale")
+		}
 		if err != nil {
 			typed := asError(err)
 			r.absent.note(key, typed, r.now())

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,5 +214,40 @@ func TestManifestSurvivesAnOutage(t *testing.T) {
 	_, outcome, err := g.Manifest(t.Context(), "a", "1.0.0")
 	if err != nil || outcome != Stale {
 		t.Errorf("%s, %v; want stale", outcome, err)
+	}
+}
+
+// TestA404NeverHidesAVersionThatIsHeld: while one look-up of a version's
+// document waits for its 404, another, for a tarball's hash, is answered.
+func TestA404NeverHidesAVersionThatIsHeld(t *testing.T) {
+	g := newRig(t)
+	asked, release := make(chan struct{}), make(chan struct{})
+	var n atomic.Int32
+	g.fake.handle("/a/1.0.0", func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1) == 1 {
+			close(asked)
+			<-release
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		docServer("application/json", always(manifest("a", "1.0.0", "")))(w, r)
+	})
+	slow := make(chan error)
+	go func() {
+		_, _, err := g.Manifest(t.Context(), "a", "1.0.0")
+		slow <- err
+	}()
+	<-asked
+	u, ex := g.manifestExchange("a", "1.0.0")
+	if _, _, err := g.small(t.Context(), u, ex, "max-stale"); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	if err := <-slow; err != nil {
+		t.Errorf("the one that was told 404: %v", err)
+	}
+	g.absent.note(u.String(), &npm.Error{Kind: npm.NotFound}, g.now())
+	if _, _, err := g.Manifest(t.Context(), "a", "1.0.0"); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
