@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 )
 
 // The exit statuses.
@@ -18,7 +19,15 @@ const (
 	exitUsage   = 2 // the command line or the configuration is wrong
 )
 
+// gcPercent is Go's GOGC where the environment does not set it. Most of the heap
+// is finished documents that stay, for which the usual 100 would set as much
+// aside again; at 50 a full cache.memory of 64 MB peaks below 150 MB in all.
+const gcPercent = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
