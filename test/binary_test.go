@@ -69,6 +69,11 @@ func startLarder(port int, args, env []string) (*larder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startBinary(path, port, args, env)
+}
+
+// startBinary is startLarder for another build of it.
+func startBinary(path string, port int, args, env []string) (*larder, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	l := &larder{log: new(syncBuffer), exited: make(chan struct{})}
 	l.cmd = exec.Command(path, append([]string{"serve", "--listen", address}, args...)...)

@@ -1,0 +1,176 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"larder/test/registry"
+)
+
+const (
+	// documentsRSS bounds the memory while 16 clients fetch the largest documents
+	// that there are, cold; fewDocumentsRSS while three do.
+	documentsRSS    = 600 << 20
+	fewDocumentsRSS = 250 << 20
+	// installRSS bounds it over the install of a large application.
+	installRSS = 150 << 20
+
+	installPackages    = 1300
+	installConnections = 15 // npm's
+)
+
+// TestMemoryOfBigDocuments has clients fetch cold packuments at the same time,
+// each another one, of the sizes that the largest real ones have.
+func TestMemoryOfBigDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes documents of hundreds of megabytes")
+	}
+	sizes, limit := []int{20, 20, 20}, int64(fewDocumentsRSS) // MB, bytes
+	if long {
+		limit = documentsRSS
+		sizes = []int{20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50}
+	}
+	r := newRig(t, plainBinary(t))
+	for i, size := range sizes {
+		name := fmt.Sprintf("big-%d", i)
+		if err := r.upstream.Big(name, 100, size<<20); err != nil {
+			t.Fatal(err)
+		}
+		// It renders them now, or they would come one after the other.
+		if got := len(r.published(t, name, "Accept", fullAccept)); got < size*9/10<<20 {
+			t.Fatalf("%s has %d bytes, want some %d MB", name, got, size)
+		}
+	}
+	start := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range sizes {
+		clients.Go(func() {
+			<-start
+			if err := r.discard(t, fmt.Sprintf("big-%d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(start)
+	clients.Wait()
+	r.checkPeak(t, fmt.Sprintf("%d packuments of %d to %d MB at once", len(sizes), sizes[0], sizes[len(sizes)-1]), limit)
+}
+
+// TestMemoryOfInstall fetches the packument and one tarball of as many packages
+// as a large application has, over as many connections as npm uses: cold, and
+// again for the memory that Larder gives to what is asked for often.
+func TestMemoryOfInstall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it installs more than a thousand packages")
+	}
+	r := newRig(t, plainBinary(t))
+	for i := range installPackages {
+		publishDependency(t, r.upstream, i)
+	}
+	for range 2 {
+		names := make(chan string)
+		var clients sync.WaitGroup
+		for range installConnections {
+			clients.Go(func() {
+				for name := range names {
+					for _, path := range []string{name, name + "/-/" + name + "-1.0.0.tgz"} {
+						if err := r.discard(t, path); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		for i := range installPackages {
+			names <- dependency(i)
+		}
+		close(names)
+		clients.Wait()
+	}
+	r.checkPeak(t, fmt.Sprintf("an install of %d packages", installPackages), installRSS)
+}
+
+func dependency(i int) string { return fmt.Sprintf("dep-%d", i) }
+
+// publishDependency publishes the i-th package of an application. A few large
+// documents and tarballs make up most of the bytes. At full length all
+// documents have a readme that does not compress, which together is more than
+// Larder keeps in memory.
+func publishDependency(t *testing.T, s *registry.Server, i int) {
+	t.Helper()
+	versions, size := 0, 0
+	switch {
+	case i == 7 || long && i%300 == 7:
+		versions, size = 100, 8<<20
+	case i%100 == 3:
+		versions, size = 20, 200<<10
+	}
+	if versions > 0 {
+		if err := s.Big(dependency(i), versions, size); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	p := registry.Package{Name: dependency(i), Version: "1.0.0", Filler: i % 20 << 9}
+	if i%200 == 9 {
+		p.Filler = 1 << 20
+	}
+	if long {
+		readme := make([]byte, 64<<10)
+		rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}).Read(readme)
+		p.Files = map[string]string{"README.md": base64.StdEncoding.EncodeToString(readme)}
+	}
+	add(t, s, p)
+}
+
+// discard gets a path as npm does, and keeps nothing of it.
+func (r *rig) discard(t *testing.T, path string) error {
+	resp, err := r.open(t.Context(), http.MethodGet, r.base+path, "Accept", fullAccept, "Accept-Encoding", "gzip")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, resp.Status)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err != nil || n == 0 {
+		return fmt.Errorf("GET %s: %d bytes: %w", path, n, err)
+	}
+	return nil
+}
+
+// checkPeak fails t if Larder ever had more than limit bytes of memory
+// resident.
+func (r *rig) checkPeak(t *testing.T, after string, limit int64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.larder.cmd.Process.Pid))
+	if err != nil {
+		t.Skipf("this system does not tell: %v", err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(status)); lines.Scan(); {
+		value, ok := strings.CutPrefix(lines.Text(), "VmHWM:")
+		if !ok {
+			continue
+		}
+		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("peak memory after %s: %d MB", after, kb>>10)
+		if kb<<10 > limit {
+			t.Errorf("peak memory after %s: %d MB, want at most %d", after, kb>>10, limit>>20)
+		}
+		return
+	}
+	t.Fatal("there is no VmHWM in the process's status")
+}
