@@ -174,7 +174,7 @@ func (p *pair) together(t *testing.T, n int, path string, want []byte) {
 }
 
 func TestChecklist24_25_WrongBytesNeverComplete(t *testing.T) {
-	const unfinished = 0 // no status: the answer begins, and breaks off
+	const unfinished = 0 // no status: the answer begins, and breaks off, unless the machine is slow enough for a clean 502
 	tests := []struct {
 		name   string
 		size   int
@@ -200,9 +200,12 @@ func TestChecklist24_25_WrongBytesNeverComplete(t *testing.T) {
 	for _, tt := range tests {
 		r, err := p.ask(http.MethodGet, blobPath(tt.name))
 		switch {
-		case tt.status == unfinished && err == nil:
-			t.Errorf("%s: complete: %d with %d bytes", tt.name, r.status, len(r.body))
+		case tt.status == unfinished && err != nil:
 		case tt.status == unfinished:
+			// The fill had failed before its first bytes were looked at.
+			if err := r.refusal(http.StatusBadGateway); err != nil {
+				t.Errorf("%s: complete: %v", tt.name, err)
+			}
 		case err != nil:
 			t.Errorf("%s: %v, instead of a %d", tt.name, err, tt.status)
 		default:
