@@ -104,12 +104,17 @@ func unescapeSegment(seg string) (string, bool) {
 	if err != nil || !utf8.ValidString(seg) || strings.IndexByte(seg, '\\') >= 0 || strings.ContainsFunc(seg, unicode.IsControl) {
 		return "", false
 	}
-	for part := range strings.SplitSeq(seg, "/") {
+	return seg, !walks(seg)
+}
+
+// walks reports whether a part of s between slashes is empty or a dot segment.
+func walks(s string) bool {
+	for part := range strings.SplitSeq(s, "/") {
 		if part == "" || part == "." || part == ".." {
-			return "", false
+			return true
 		}
 	}
-	return seg, true
+	return false
 }
 
 // takeName glues the package name together that segs, not empty, start with.
@@ -174,7 +179,7 @@ func parseDashPath(segs []string) (Route, error) {
 		spec, rest := takeName(segs[4:])
 		if len(rest) == 0 {
 			at := strings.LastIndexByte(spec, '@')
-			if at <= 0 || at == len(spec)-1 {
+			if at <= 0 || walks(spec[at+1:]) {
 				return Route{}, invalidf("npm.ParseRoute", "%.80q is not of the form NAME@VERSION", spec)
 			}
 			return named(Route{Kind: RouteAttestations, Name: spec[:at], Version: spec[at+1:]})

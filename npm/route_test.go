@@ -168,6 +168,8 @@ var badRouteRows = []struct {
 	{"dist-tags of a scope", "/-/package/@s%2f/dist-tags", Invalid},
 	{"attestations without a version", "/-/npm/v1/attestations/a", Invalid},
 	{"attestations with an empty version", "/-/npm/v1/attestations/a@", Invalid},
+	{"attestations with a dot segment as version", "/-/npm/v1/attestations/a@..", Invalid},
+	{"attestations with a slash before the version", "/-/npm/v1/attestations/a@%2f1", Invalid},
 	{"attestations without a name", "/-/npm/v1/attestations/@1.0.0", Invalid},
 	{"scoped attestations without a version", "/-/npm/v1/attestations/@s%2fa", Invalid},
 	{"attestations of a bad name", "/-/npm/v1/attestations/_x@1.0.0", Invalid},
