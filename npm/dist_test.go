@@ -61,7 +61,7 @@ func TestFindDist(t *testing.T) {
 
 // Every URL that a document is rendered with must lead back to its version.
 func TestFindDistOfRenderedURLs(t *testing.T) {
-	for version, file := range map[string]string{"1.0.0": "lib-1.0.0.tgz", "1.0.0+b": "lib-1.0.0+b.tgz", "a b%": "lib-a%20b%25.tgz"} {
+	for version, file := range map[string]string{"1.0.0": "lib-1.0.0.tgz", "1.0.0+b": "lib-1.0.0%2Bb.tgz", "a b%": "lib-a%20b%25.tgz"} {
 		doc := `{"name":"lib","versions":{"` + version + `":{"dist":{"tarball":"x"}}}}`
 		if got := render(t, doc, Full, Full); !strings.Contains(got, "/lib/-/"+file+`"`) {
 			t.Errorf("%s: no %s in %s", version, file, got)

@@ -75,7 +75,7 @@ func TestRenderVersionOfOddDocuments(t *testing.T) {
 func TestRenderSingleManifests(t *testing.T) {
 	const (
 		manifest = `{"name":"@acme/lib","version":"1.0.0+b","scripts":{"install":"make"}, "dist":{"tarball":"https://registry.example/x.tgz","attestations":{"url":"https://registry.example/y"}},"_x":1}`
-		want     = `{"name":"@acme/lib","version":"1.0.0+b","scripts":{"install":"make"}, "dist":{"tarball":"` + testBase + `/@acme/lib/-/lib-1.0.0+b.tgz","attestations":{"url":"` + testBase + `/-/npm/v1/attestations/@acme%2flib@1.0.0+b"}},"_x":1}`
+		want     = `{"name":"@acme/lib","version":"1.0.0+b","scripts":{"install":"make"}, "dist":{"tarball":"` + testBase + `/@acme/lib/-/lib-1.0.0%2Bb.tgz","attestations":{"url":"` + testBase + `/-/npm/v1/attestations/@acme%2flib@1.0.0%2Bb"}},"_x":1}`
 	)
 	target := Target{Name: "@acme/lib", Base: testBase}
 	if _, err := ManifestDist([]byte(manifest), "@acme/lib"); err != nil {

@@ -7,7 +7,7 @@ import (
 
 // RendererVersion is part of every finished document's key: raise it when
 // Render's output changes for the same input.
-const RendererVersion = 1
+const RendererVersion = 2
 
 // Target says for whom a document is rendered.
 type Target struct {

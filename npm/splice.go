@@ -114,12 +114,16 @@ func (s *splicer) url(c *cursor, prefix string, version []byte, suffix string) {
 	s.drop(c.pos)
 }
 
-// escaped writes version as part of a URL's path. The '+' of build metadata
-// stays raw, as the public registry writes it.
+// escaped writes version as encodeURIComponent would, with "%2B" for the '+' of
+// build metadata. The public registry leaves that one raw, but yarn 4 compares
+// the URL with one that it makes itself, and keeps any other in its lockfile as
+// __archiveUrl (plugin-npm, NpmSemverFetcher.ts: isConventionalTarballUrl). The
+// other clients take either, but pnpm 12 then insists on the one that stands in
+// its lockfile (ERR_PNPM_TARBALL_URL_MISMATCH): this must not change again.
 func (s *splicer) escaped(version []byte) {
 	const hex = "0123456789ABCDEF"
 	for _, b := range version {
-		if b == '+' || isURLSafeByte(b) {
+		if isURLSafeByte(b) {
 			s.w.WriteByte(b)
 		} else {
 			s.w.Write([]byte{'%', hex[b>>4], hex[b&15]})
