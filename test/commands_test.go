@@ -150,7 +150,7 @@ func parseFault(words []string) (registry.Fault, error) {
 	return f, nil
 }
 
-// cmdLarder starts and stops the server, or prints its log.
+// cmdLarder starts and stops the server, or prints its log or what is in it.
 func cmdLarder(ts *testscript.TestScript, args []string) error {
 	s := sessionOf(ts)
 	word, args := pop(args)
@@ -165,6 +165,14 @@ func cmdLarder(ts *testscript.TestScript, args []string) error {
 			logs += s.larder.log.String()
 		}
 		_, err := fmt.Fprint(ts.Stdout(), logs)
+		return err
+	case "asked":
+		route, _ := pop(args)
+		paths, err := s.asked(route)
+		out := ts.Stdout() // also for no paths: else stdout would be of the command before
+		for _, path := range paths {
+			fmt.Fprintln(out, path)
+		}
 		return err
 	}
 	return fmt.Errorf("no such thing: larder %s", word)

@@ -12,15 +12,7 @@ import (
 
 // suites says which clients run the scripts of a directory, and where.
 func suites() []suite {
-	var all []string
-	for _, c := range clients.All() {
-		if c.Name != "corepack" { // it installs nothing but package managers
-			all = append(all, c.Name)
-		}
-	}
-	family := func(name string) []string {
-		return slices.DeleteFunc(slices.Clone(all), func(c string) bool { return !strings.HasPrefix(c, name+"-") })
-	}
+	all := installers()
 	return []suite{
 		{"every", "/", all},
 		{"every", "/npm/", all},
@@ -40,6 +32,23 @@ func suites() []suite {
 	}
 }
 
+// installers are all clients but corepack, which installs nothing but package
+// managers.
+func installers() []string {
+	var names []string
+	for _, c := range clients.All() {
+		if c.Name != "corepack" {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// family returns the clients of one name, in all their versions.
+func family(name string) []string {
+	return slices.DeleteFunc(installers(), func(c string) bool { return !strings.HasPrefix(c, name+"-") })
+}
+
 type suite struct {
 	dir     string // below scripts
 	prefix  string // of the path of Larder's public URL
@@ -48,36 +57,43 @@ type suite struct {
 
 // TestClients runs the scripts with real package managers.
 func TestClients(t *testing.T) {
-	if testing.Short() {
-		t.Skip("real package managers take minutes")
-	}
+	skipIfShort(t)
 	for _, s := range suites() {
-		at := "root"
-		if s.prefix != "/" {
-			at = "prefix"
-		}
 		for _, client := range s.clients {
-			t.Run(s.dir+"/"+client+"/"+at, func(t *testing.T) {
+			t.Run(s.dir+"/"+client+"/"+place(s.prefix), func(t *testing.T) {
 				t.Parallel()
-				runScripts(t, s.dir, client, s.prefix)
+				runScripts(t, client, s.prefix, testscript.Params{Dir: "scripts/" + s.dir})
 			})
 		}
 	}
 }
 
-func runScripts(t *testing.T, dir, client, prefix string) {
+func skipIfShort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real package managers take minutes")
+	}
+}
+
+// place is what tests are called after where Larder's public URL ends.
+func place(prefix string) string {
+	if prefix == "/" {
+		return "root"
+	}
+	return "prefix"
+}
+
+// runScripts runs the scripts of p, which names them by Dir or by Files.
+func runScripts(t *testing.T, client, prefix string, p testscript.Params) {
 	prepare := setup(client, prefix)
-	testscript.Run(t, testscript.Params{
-		Dir:  "scripts/" + dir,
-		Cmds: commands(),
-		Setup: func(env *testscript.Env) error {
-			env.Values[contextKey{}] = t.Context()
-			return prepare(env)
-		},
-		Condition: func(cond string) (bool, error) {
-			name, ok := strings.CutPrefix(cond, "client:")
-			return ok && (client == name || strings.HasPrefix(client, name+"-")), nil
-		},
-		RequireUniqueNames: true,
-	})
+	p.Cmds = commands()
+	p.Setup = func(env *testscript.Env) error {
+		env.Values[contextKey{}] = t.Context()
+		return prepare(env)
+	}
+	p.Condition = func(cond string) (bool, error) {
+		name, ok := strings.CutPrefix(cond, "client:")
+		return ok && (client == name || strings.HasPrefix(client, name+"-")), nil
+	}
+	p.RequireUniqueNames = true
+	testscript.Run(t, p)
 }

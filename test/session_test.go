@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +24,7 @@ type session struct {
 	larder   *larder
 	port     int    // of larder, the same after each start: lockfiles name it
 	logs     string // of the servers that have ended
+	lastLog  string // of the one that ended last
 	manager  manager
 }
 
@@ -115,9 +118,29 @@ func (s *session) stopLarder() error {
 		return errors.New("larder does not run")
 	}
 	err := s.larder.stop()
-	s.logs += s.larder.log.String()
+	s.lastLog = s.larder.log.String()
+	s.logs += s.lastLog
 	s.larder = nil
 	return err
+}
+
+var loggedPath = regexp.MustCompile(`path=(\S+) route=(\S+) `)
+
+// asked returns the paths that clients asked the Larder that ended last for,
+// below its base, each once. It is not for a running one, which logs a request
+// when the client may have its answer already.
+func (s *session) asked(route string) ([]string, error) {
+	if s.larder != nil || s.lastLog == "" {
+		return nil, errors.New("start larder and stop it first")
+	}
+	var paths []string
+	for _, m := range loggedPath.FindAllStringSubmatch(s.lastLog, -1) {
+		if m[2] == route {
+			paths = append(paths, strings.TrimPrefix(m[1], s.prefix))
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths), nil
 }
 
 // useClient installs a client if need be, puts its commands first in PATH and
