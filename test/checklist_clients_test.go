@@ -22,6 +22,10 @@ func TestChecklist12_PnpmFrozenAsksForTarballsAlone(t *testing.T) {
 	runRow(t, "12-pnpm-frozen", family("pnpm")...)
 }
 
+func TestChecklist12_StockPnpm12AsksHowOldVersionsAre(t *testing.T) {
+	runRow(t, "12-pnpm-12-stock", "pnpm-12")
+}
+
 func TestChecklist13_BunFrozenAsksForTarballsAlone(t *testing.T) {
 	runRow(t, "13-bun-frozen", family("bun")...)
 }
