@@ -31,11 +31,13 @@ const (
 	Timeout          // upstream did not answer in time
 	NoSpace          // the disk is full, and the write cannot be absorbed
 	Loop             // the request has already passed through this server
+	TooMany          // this client asks or tries too often; RetryAfter says when to come back
 )
 
 var kindNames = [...]string{
 	"internal", "not found", "invalid", "too large", "method not allowed", "unauthorized", "forbidden",
 	"conflict", "bad upstream", "unavailable", "timeout", "no space", "loop",
+	"too many",
 }
 
 func (k Kind) String() string {

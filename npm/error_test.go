@@ -72,7 +72,7 @@ func TestErrorText(t *testing.T) {
 // A new kind without a name would be "" in logs and to clients.
 func TestEveryKindHasAName(t *testing.T) {
 	seen := map[string]Kind{}
-	for k := Internal; k <= Loop; k++ {
+	for k := Internal; k <= TooMany; k++ {
 		name := k.String()
 		if other, dup := seen[name]; dup || name == "" || name == "unknown" {
 			t.Errorf("kind %d is called %q, as is kind %d", k, name, other)

@@ -32,6 +32,7 @@ var statuses = [...]int{
 	npm.Timeout:          http.StatusGatewayTimeout,
 	npm.NoSpace:          http.StatusInsufficientStorage,
 	npm.Loop:             http.StatusLoopDetected,
+	npm.TooMany:          http.StatusTooManyRequests,
 }
 
 // retryAfter is said with a 503 or 504 whose error does not say itself when to
