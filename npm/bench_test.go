@@ -2,6 +2,7 @@ package npm
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
@@ -90,6 +91,57 @@ func BenchmarkFindDist(b *testing.B) {
 	for b.Loop() {
 		if _, ok := FindDist(doc, benchTarget.Name, file); !ok {
 			b.Fatal("not found: " + file)
+		}
+	}
+}
+
+// BenchmarkReadPut reads publishes of 1 MB; the figure is of the tarball's
+// bytes. Some encoders escape every '/'.
+func BenchmarkReadPut(b *testing.B) {
+	const tarball = 1 << 20
+	data := base64.StdEncoding.EncodeToString(randomBytes(tarball))
+	for name, data := range map[string]string{"plain": data, "escaped": strings.ReplaceAll(data, "/", `\/`)} {
+		body := putBody(`{"lib-1.0.0.tgz":{"content_type":"application/octet-stream","data":"` + data + `","length":1048576}}`)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(tarball)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ReadPut(strings.NewReader(body), roomy, func() (io.Writer, error) { return io.Discard, nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("document", func(b *testing.B) {
+		doc := bigPackument(10 << 20)
+		b.SetBytes(int64(len(doc)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := ReadPut(bytes.NewReader(doc), roomy, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkInspectTarball inspects a package that packs to about 1 MB; the
+// figure is of the bytes it unpacks to.
+func BenchmarkInspectTarball(b *testing.B) {
+	text := strings.Repeat("export const answer = () => 42;\n", 4<<10)
+	entries := []tarEntry{goodJSON}
+	for i := range 40 {
+		entries = append(entries, tarEntry{name: fmt.Sprintf("package/lib/%d.js", i), data: text + string(randomBytes(24<<10))})
+	}
+	tarball := packed(b, entries...)
+	info, err := InspectTarball(bytes.NewReader(tarball))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(info.Unpacked)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := InspectTarball(bytes.NewReader(tarball)); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
