@@ -18,7 +18,7 @@ const (
 // RouteKind names what a request path asks for.
 type RouteKind uint8
 
-// The kinds of route that carry a package name, and the three that do not.
+// The kinds of route.
 const (
 	RouteUnknown      RouteKind = iota // below /-/ and not one of ours: an honest 404
 	RouteRoot                          // /
@@ -30,6 +30,12 @@ const (
 	RouteDistTag                       // /-/package/NAME/dist-tags/TAG
 	RouteAttestations                  // /-/npm/v1/attestations/NAME@VERSION
 	RouteRevision                      // /NAME/-rev/REV, /NAME/-/FILE/-rev/REV (writes)
+	RouteAccess                        // /-/package/NAME/access, visibility, collaborators; Rest has the last word
+	RouteUser                          // /-/user/org.couchdb.user:USER, and below it /-rev/REV
+	RouteUserToken                     // /-/user/token/TOKEN (npm logout)
+	RouteToken                         // /-/npm/v1/tokens/token/KEY
+	RouteLoginDone                     // /-/v1/done/SECRET, which a web login polls
+	RouteWeb                           // below /-/web/: pages for people; Rest has the path
 )
 
 // Route is a parsed request path. Name has its scope's slash raw and is valid
@@ -43,8 +49,9 @@ type Route struct {
 	Name    string
 	Version string // RouteVersion, RouteAttestations: version or tag; RouteDistTag: the tag
 	File    string // RouteTarball, RouteRevision of a tarball
-	Rev     string // RouteRevision
-	Rest    string // RouteFixed, RouteUnknown: the path as decoded, "/-/ping"
+	Rev     string // RouteRevision, RouteUser
+	Subject string // RouteUser: the user; RouteUserToken, RouteToken, RouteLoginDone: a secret or its key
+	Rest    string // RouteFixed, RouteUnknown, RouteWeb: the path as decoded, "/-/ping"
 }
 
 // ParseRoute is the only parser of request paths. It takes
@@ -175,6 +182,9 @@ func parseDashPath(segs []string) (Route, error) {
 		if hasPrefix(rest, "dist-tags") && len(rest) <= 2 {
 			return named(r)
 		}
+		if len(rest) == 1 && isAccess(rest[0]) {
+			return named(Route{Kind: RouteAccess, Name: name, Rest: rest[0]})
+		}
 	case hasPrefix(segs, "-", "npm", "v1", "attestations") && len(segs) > 4:
 		spec, rest := takeName(segs[4:])
 		if len(rest) == 0 {
@@ -185,12 +195,49 @@ func parseDashPath(segs []string) (Route, error) {
 			return named(Route{Kind: RouteAttestations, Name: spec[:at], Version: spec[at+1:]})
 		}
 	}
+	if r, ok := parseAccountPath(segs); ok {
+		return r, nil
+	}
 	r := Route{Kind: RouteUnknown, Rest: "/" + strings.Join(segs, "/")}
 	escapedSlash := strings.Count(r.Rest, "/") != len(segs)
 	if isFixed(r.Rest) && !escapedSlash {
 		r.Kind = RouteFixed
 	}
 	return r, nil
+}
+
+// parseAccountPath parses the paths below /-/ that are about a user, a token
+// or a page.
+func parseAccountPath(segs []string) (Route, bool) {
+	last := segs[len(segs)-1]
+	switch {
+	case hasPrefix(segs, "-", "user", "token") && len(segs) == 4:
+		return Route{Kind: RouteUserToken, Subject: last}, true
+	case hasPrefix(segs, "-", "user") && len(segs) > 2:
+		user, ok := strings.CutPrefix(segs[2], couchUser)
+		switch {
+		case !ok:
+		case len(segs) == 3:
+			return Route{Kind: RouteUser, Subject: user}, true
+		case len(segs) == 5 && segs[3] == "-rev":
+			return Route{Kind: RouteUser, Subject: user, Rev: last}, true
+		}
+	case hasPrefix(segs, "-", "npm", "v1", "tokens", "token") && len(segs) == 6:
+		return Route{Kind: RouteToken, Subject: last}, true
+	case hasPrefix(segs, "-", "v1", "done") && len(segs) == 4:
+		return Route{Kind: RouteLoginDone, Subject: last}, true
+	case hasPrefix(segs, "-", "web"):
+		return Route{Kind: RouteWeb, Rest: "/" + strings.Join(segs, "/")}, true
+	}
+	return Route{}, false
+}
+
+// couchUser begins the name of a user's document, as CouchDB called it.
+const couchUser = "org.couchdb.user:"
+
+// isAccess reports whether word is what npm access asks of a package.
+func isAccess(word string) bool {
+	return word == "access" || word == "visibility" || word == "collaborators"
 }
 
 // named returns r if its name is one.
@@ -207,7 +254,12 @@ func isFixed(path string) bool {
 	switch path {
 	case "/-/ping",
 		"/-/whoami",
+		"/-/v1/login",
 		"/-/v1/search",
+		"/-/npm/v1/user",
+		"/-/npm/v1/tokens",
+		"/-/user/v1/star",
+		"/-/_view/starredByUser",
 		"/-/npm/v1/keys",
 		"/-/npm/v1/security/advisories/bulk",
 		"/-/npm/v1/security/audits",

@@ -71,6 +71,24 @@ var routeRows = []struct {
 	{"scoped attestations, raw", "/-/npm/v1/attestations/@s/a@1.0.0", Route{Kind: RouteAttestations, Name: "@s/a", Version: "1.0.0"}},
 	{"scoped attestations, escaped", "/-/npm/v1/attestations/%40s%2Fa%401.0.0%2Bb", Route{Kind: RouteAttestations, Name: "@s/a", Version: "1.0.0+b"}},
 
+	{"visibility", "/-/package/@s%2fa/visibility", Route{Kind: RouteAccess, Name: "@s/a", Rest: "visibility"}},
+	{"collaborators", "/-/package/a/collaborators", Route{Kind: RouteAccess, Name: "a", Rest: "collaborators"}},
+	{"access", "/-/package/@s/a/access", Route{Kind: RouteAccess, Name: "@s/a", Rest: "access"}},
+
+	{"a user, npm", "/-/user/org.couchdb.user:al%20ice", Route{Kind: RouteUser, Subject: "al ice"}},
+	{"a user, escaped whole", "/-/user/org.couchdb.user%3Aalice", Route{Kind: RouteUser, Subject: "alice"}},
+	{"a user's revision", "/-/user/org.couchdb.user:alice/-rev/1-a", Route{Kind: RouteUser, Subject: "alice", Rev: "1-a"}},
+	{"logout", "/-/user/token/secret", Route{Kind: RouteUserToken, Subject: "secret"}},
+	{"a token", "/-/npm/v1/tokens/token/abc123", Route{Kind: RouteToken, Subject: "abc123"}},
+	{"a polled login", "/-/v1/done/secret", Route{Kind: RouteLoginDone, Subject: "secret"}},
+	{"a page", "/-/web/login/secret", Route{Kind: RouteWeb, Rest: "/-/web/login/secret"}},
+	{"the first page", "/-/web/", Route{Kind: RouteWeb, Rest: "/-/web"}},
+	{"login", "/-/v1/login", Route{Kind: RouteFixed, Rest: "/-/v1/login"}},
+	{"profile", "/-/npm/v1/user", Route{Kind: RouteFixed, Rest: "/-/npm/v1/user"}},
+	{"tokens", "/-/npm/v1/tokens", Route{Kind: RouteFixed, Rest: "/-/npm/v1/tokens"}},
+	{"stars", "/-/_view/starredByUser", Route{Kind: RouteFixed, Rest: "/-/_view/starredByUser"}},
+	{"star, pnpm 12", "/-/user/v1/star", Route{Kind: RouteFixed, Rest: "/-/user/v1/star"}},
+
 	{"ping", "/-/ping", Route{Kind: RouteFixed, Rest: "/-/ping"}},
 	{"ping, trailing slash", "/-/ping/", Route{Kind: RouteFixed, Rest: "/-/ping"}},
 	{"ping, escaped", "/%2d/p%69ng", Route{Kind: RouteFixed, Rest: "/-/ping"}},
@@ -90,9 +108,13 @@ var routeRows = []struct {
 	{"trusted publishing", "/-/npm/v1/oidc/token/exchange/package/@s%2fa", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/oidc/token/exchange/package/@s/a"}},
 	{"a fixed path with a slash escaped", "/-/npm%2fv1/keys", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/keys"}},
 	{"below a fixed path", "/-/ping/x", Route{Kind: RouteUnknown, Rest: "/-/ping/x"}},
+	{"a user of another kind", "/-/user/alice", Route{Kind: RouteUnknown, Rest: "/-/user/alice"}},
+	{"below a user", "/-/user/org.couchdb.user:a/x", Route{Kind: RouteUnknown, Rest: "/-/user/org.couchdb.user:a/x"}},
+	{"below a user's token", "/-/user/token/a/b", Route{Kind: RouteUnknown, Rest: "/-/user/token/a/b"}},
+	{"below a token", "/-/npm/v1/tokens/token/a/b", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/tokens/token/a/b"}},
 	{"package alone", "/-/package", Route{Kind: RouteUnknown, Rest: "/-/package"}},
 	{"package without more", "/-/package/a", Route{Kind: RouteUnknown, Rest: "/-/package/a"}},
-	{"visibility", "/-/package/@s%2fa/visibility", Route{Kind: RouteUnknown, Rest: "/-/package/@s/a/visibility"}},
+	{"trust, which we lack", "/-/package/@s%2fa/trust", Route{Kind: RouteUnknown, Rest: "/-/package/@s/a/trust"}},
 	{"below a dist-tag", "/-/package/a/dist-tags/next/x", Route{Kind: RouteUnknown, Rest: "/-/package/a/dist-tags/next/x"}},
 	{"attestations alone", "/-/npm/v1/attestations", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/attestations"}},
 	{"below attestations", "/-/npm/v1/attestations/a@1/x", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/attestations/a@1/x"}},
@@ -218,7 +240,7 @@ func FuzzParseRoute(f *testing.F) {
 			return
 		}
 		switch r.Kind {
-		case RouteRoot, RouteFixed, RouteUnknown:
+		case RouteRoot, RouteFixed, RouteUnknown, RouteUser, RouteUserToken, RouteToken, RouteLoginDone, RouteWeb:
 			if r.Name != "" {
 				t.Fatalf("ParseRoute(%q) = %+v: a name", path, r)
 			}
@@ -230,7 +252,7 @@ func FuzzParseRoute(f *testing.F) {
 		if strings.Contains(r.File, "/") {
 			t.Fatalf("ParseRoute(%q) = %+v: a slash in the file", path, r)
 		}
-		for _, field := range []string{r.Name, r.Version, r.File, r.Rev, strings.TrimPrefix(r.Rest, "/")} {
+		for _, field := range []string{r.Name, r.Version, r.File, r.Rev, r.Subject, strings.TrimPrefix(r.Rest, "/")} {
 			if strings.Contains(field, `\`) || strings.ContainsFunc(field, unicode.IsControl) {
 				t.Fatalf("ParseRoute(%q) = %+v: %q is unsafe", path, r, field)
 			}
@@ -262,6 +284,8 @@ func conventionalPath(r Route) string {
 		return "/-/package" + name + "/dist-tags"
 	case RouteDistTag:
 		return "/-/package" + name + "/dist-tags/" + url.PathEscape(r.Version)
+	case RouteAccess:
+		return "/-/package" + name + "/" + r.Rest
 	case RouteAttestations:
 		return "/-/npm/v1/attestations" + name + "@" + url.PathEscape(r.Version)
 	case RouteRevision:
