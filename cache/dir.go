@@ -20,17 +20,22 @@ import (
 
 // DirConfig configures a Dir.
 type DirConfig struct {
-	Path string // made if it is missing; this Dir's alone
+	Path string // made if it is missing; this Dir's alone unless Shared
 	// Durable makes a Commit or Delete that has returned nil survive a power
 	// cut, at the price of a few fsyncs.
 	Durable bool
+	// Shared says that other processes have Dirs on Path, too. What is being
+	// written may then be theirs, so leftovers go when they are a day old, and
+	// the store's size, which they change, is not counted. A Precondition is
+	// kept against the writers of this process alone.
+	Shared  bool
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
 
 // Dir is a Store in a directory of one volume: the objects lie in objects/,
 // what is being written in tmp/. Between two Dirs on one path there is no
-// protection: whoever opens the data directory holds its lock.
+// protection: whoever opens the data directory holds its lock, or says Shared.
 //
 // The revision of an object is its file's modification time, which Commit sets
 // to a value later than any that this process gave before, and its size. So
@@ -44,6 +49,7 @@ type Dir struct {
 	objects  string
 	run      string // begins the name of every temporary file of this process
 	durable  bool
+	shared   bool
 	disk     *diskv.Diskv
 	clock    revClock
 	seed     maphash.Seed
@@ -69,7 +75,7 @@ const (
 
 // OpenDir opens or makes the store in cfg.Path, in a time that does not depend
 // on what it holds. Leftovers of crashed writes are removed and the store's
-// size is counted in the background, until Close.
+// size is counted in the background, until Close; see Shared.
 func OpenDir(cfg DirConfig) (*Dir, error) {
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
@@ -80,6 +86,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 		objects: filepath.Join(path, "objects"),
 		run:     rand.Text()[:8],
 		durable: cfg.Durable,
+		shared:  cfg.Shared,
 		seed:    maphash.MakeSeed(),
 		metrics: cfg.Metrics,
 		log:     logOrDiscard(cfg.Log),
@@ -111,7 +118,9 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.finished.Go(func() { d.sweep(ctx) })
-	d.finished.Go(func() { d.census(ctx) })
+	if !d.shared {
+		d.finished.Go(func() { d.census(ctx) })
+	}
 	return d, nil
 }
 

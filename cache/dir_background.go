@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -21,10 +22,12 @@ const (
 	// censusRate is how many files per second the census looks at: slow
 	// enough that a big store's users never notice it.
 	censusRate = 2000
+	// leftoverAge is how long nothing must have been written to a file in the
+	// tmp/ of a shared store until it is taken for a leftover.
+	leftoverAge = 24 * time.Hour
 )
 
-// sweep removes what earlier processes left in tmp/. This process's own files
-// are told by their names.
+// sweep removes what earlier processes left in tmp/.
 func (d *Dir) sweep(ctx context.Context) {
 	removed, err := d.removeLeftovers(ctx)
 	if err != nil {
@@ -45,7 +48,7 @@ func (d *Dir) removeLeftovers(ctx context.Context) (removed int, err error) {
 	for ctx.Err() == nil {
 		entries, err := tmp.ReadDir(sweepBatch)
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), d.run+"-") {
+			if !d.isLeftover(e) {
 				continue
 			}
 			if err := os.Remove(filepath.Join(d.tmp, e.Name())); err == nil {
@@ -62,6 +65,19 @@ func (d *Dir) removeLeftovers(ctx context.Context) (removed int, err error) {
 		}
 	}
 	return removed, errs
+}
+
+// isLeftover reports whether nobody writes the file e of tmp/ any more. This
+// process's own files are told by their names.
+func (d *Dir) isLeftover(e fs.DirEntry) bool {
+	if strings.HasPrefix(e.Name(), d.run+"-") {
+		return false
+	}
+	if !d.shared {
+		return true
+	}
+	fi, err := e.Info()
+	return err == nil && time.Since(fi.ModTime()) > leftoverAge
 }
 
 // census counts the store's files for the metrics. Nothing waits for it.

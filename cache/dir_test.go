@@ -299,6 +299,64 @@ func TestOpenDirSweepsCrashLeftovers(t *testing.T) {
 	wantTree(t, d.tmp, "./")
 }
 
+// What another process is writing is not for this one to remove.
+func TestSharedDirSweepsOnlyWhatIsOld(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	other, err := d.Create(t.Context(), dirKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.finished.Wait()
+	for name, age := range map[string]time.Duration{
+		"young-1": 0, "young-2": leftoverAge - time.Hour, "young-3": -time.Hour, "old-1": leftoverAge + time.Minute, "old-2": 10 * leftoverAge,
+	} {
+		file := filepath.Join(d.tmp, name)
+		if err := os.WriteFile(file, nil, filePerm); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shared, err := OpenDir(DirConfig{Path: path, Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	shared.finished.Wait()
+	theirs := filepath.Base(other.(*dirWriter).temp.Name())
+	want := []string{"young-1", "young-2", "young-3", theirs}
+	slices.Sort(want)
+	wantTree(t, d.tmp, strings.Join(want, " "))
+	if _, err := other.Commit(IfAbsent()); err != nil {
+		t.Errorf("the other process's write: %v", err)
+	}
+}
+
+// The size that one of several processes could count would be wrong.
+func TestSharedDirCountsNothing(t *testing.T) {
+	path := t.TempDir()
+	d := openTestDir(t, path, nil)
+	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	shared, err := OpenDir(DirConfig{Path: path, Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shared.Close()
+	if err := putDir(t, shared, "ffffffff/a", "data", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	shared.finished.Wait()
+	if got := &shared.size; got.bytes != 0 || got.files != 0 || got.branches != 0 {
+		t.Errorf("%d bytes in %d files of %d branches were counted", got.bytes, got.files, got.branches)
+	}
+}
+
 // A directory that cannot be read stands for one that takes long to read.
 func TestOpenDirDoesNotReadTheTree(t *testing.T) {
 	path := t.TempDir()

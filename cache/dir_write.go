@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Create implements Store. The Writer is a Follower.
+// Create implements Store. The Writer is a Follower and a Retargeter.
 func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 	owner, file, err := splitKey(key)
 	if err != nil {
@@ -62,6 +62,19 @@ func (w *dirWriter) Follow() (FollowReader, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// Retarget implements Retargeter. The temporary file's name has nothing of the key.
+func (w *dirWriter) Retarget(key string) error {
+	if w.ended {
+		return fs.ErrClosed
+	}
+	owner, file, err := splitKey(key)
+	if err != nil {
+		return err
+	}
+	w.key, w.owner, w.file = key, owner, file
+	return nil
 }
 
 func (w *dirWriter) Abort() error {

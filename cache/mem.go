@@ -146,6 +146,20 @@ func (w *memWriter) Abort() error {
 	return nil
 }
 
+// Retarget implements Retargeter.
+func (w *memWriter) Retarget(key string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return fs.ErrClosed
+	}
+	if _, _, err := splitKey(key); err != nil {
+		return err
+	}
+	w.key = key
+	return nil
+}
+
 // Follow implements Follower.
 func (w *memWriter) Follow() (FollowReader, error) {
 	w.mu.Lock()

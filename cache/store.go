@@ -92,6 +92,16 @@ type FollowReader interface {
 	io.Closer
 }
 
+// Retargeter is what a Writer implements if its key can be changed until
+// Commit: a key that holds the hash of what is written is not known before. The
+// Writers of Dir and Mem do.
+type Retargeter interface {
+	// Retarget makes key the one that Commit will write, and on which its
+	// Precondition is checked. A malformed key is ErrKey and leaves the old one in
+	// force; after Commit or Abort the error is fs.ErrClosed.
+	Retarget(key string) error
+}
+
 // Precondition is what must be true of a key for a Commit or Delete to
 // happen. The zero value demands nothing.
 type Precondition struct {

@@ -39,6 +39,10 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 		{"Walk suffers changes meanwhile", walkChanges},
 		{"followers read what is being written", follow},
 		{"followers outlive the write", followEnds},
+		{"a retargeted Writer commits under its new key alone", retarget},
+		{"preconditions are those of the new key", retargetPreconditions},
+		{"a malformed new key leaves the old one", retargetMalformed},
+		{"a Writer that has ended has no key to change", retargetEnds},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
