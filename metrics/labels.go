@@ -11,6 +11,7 @@ const (
 func Routes() []string {
 	return []string{
 		"packument", "version", "tarball", "dist-tags", "search", "audit", "keys", "attestations",
+		"publish", "star", "access", "account", "web",
 		"ping", "health", "metrics", "root", Other,
 	}
 }

@@ -27,6 +27,8 @@ type Metrics struct {
 	store    store
 	render   render
 	upstream upstreamVecs
+	hosted   hosted
+	access   access
 }
 
 // New returns the metrics, with Go and process collectors and build info.
@@ -46,6 +48,8 @@ func New(version, commit string) *Metrics {
 		store:    newStore(f),
 		render:   newRender(f),
 		upstream: newUpstreamVecs(f),
+		hosted:   newHosted(f),
+		access:   newAccess(f),
 	}
 }
 
