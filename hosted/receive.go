@@ -1,0 +1,72 @@
+package hosted
+
+import (
+	"context"
+	"io"
+
+	"larder/npm"
+)
+
+// Upload is the body of a PUT of a package, with its tarball, where it has one,
+// among the store's unfinished files. It is used by one goroutine.
+type Upload struct {
+	Put     *npm.Put
+	name    string
+	tarball *incoming // nil where there is none
+}
+
+// Receive reads the body of PUT /NAME and PUT /NAME/-rev/REV to its end. A
+// tarball in it goes to the store as it arrives; nobody sees it before Publish.
+// The caller closes the Upload. Errors are those of npm.ReadPut and
+// npm.InspectTarball, TooLarge above Config.MaxPublish, NoSpace and Unavailable.
+//
+// An Upload holds up to maxDocument in memory and MaxPublish on disk. How many
+// there are at once is for the caller to bound.
+func (p *Packages) Receive(ctx context.Context, name string, body io.Reader) (*Upload, error) {
+	u := &Upload{name: name}
+	defer func() {
+		if u.Put == nil { // after a panic, too: goroutines wait for the rest
+			u.Close()
+		}
+	}()
+	limits := npm.PutLimits{Tarball: p.maxPublish + overshoot, Document: p.maxDocument}
+	put, err := npm.ReadPut(contextReader{ctx, body}, limits, func() (io.Writer, error) {
+		in, err := p.receiveTarball(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		u.tarball = in
+		return in, nil
+	})
+	if err == nil && u.tarball != nil {
+		u.tarball.wait()
+		err = u.tarball.infoErr
+	}
+	if err != nil {
+		return nil, wrap("Receive", name, err)
+	}
+	u.Put = put
+	return u, nil
+}
+
+// Close throws away what was not published.
+func (u *Upload) Close() error {
+	if u.tarball == nil {
+		return nil
+	}
+	return u.tarball.abort()
+}
+
+// contextReader ends a body with its context, which a reader of a connection
+// knows nothing of.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(b)
+}
