@@ -1,14 +1,10 @@
 package auth
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"strconv"
-	"strings"
 	"time"
 
 	"larder/metrics"
@@ -64,9 +60,6 @@ func Open(cfg Config) (*Auth, error) {
 		return fail(err)
 	}
 	disk, err := openDisk(cfg.Dir)
-	if err == nil {
-		err = checkFormat(disk)
-	}
 	if err != nil {
 		return fail(err)
 	}
@@ -109,31 +102,3 @@ func (a *Auth) Close() error { return nil }
 
 // Registration reports whether strangers may make accounts.
 func (a *Auth) Registration() bool { return a.registration }
-
-// format is the layout of the directory that this release reads and writes. It
-// stands first in the file "format"; a later release writes its name behind it.
-const format = 1
-
-// checkFormat refuses a directory that a newer release has written to: what it
-// has added may be a restriction.
-func checkFormat(d disk) error {
-	path := d.path("format")
-	raw, _, err := readFile(path, 1024)
-	if errors.Is(err, fs.ErrNotExist) {
-		return d.replace(path, fmt.Appendln(nil, format))
-	}
-	if err != nil {
-		return err
-	}
-	number, release, _ := strings.Cut(string(bytes.TrimSpace(raw)), " ")
-	n, err := strconv.Atoi(number)
-	switch {
-	case err != nil || n < 1:
-		return fmt.Errorf("%s is damaged: it should hold a number", path)
-	case n > format && release == "":
-		return fmt.Errorf("it was written by a newer larder (format %d; this release knows %d)", n, format)
-	case n > format:
-		return fmt.Errorf("it was written by a newer larder, %s (format %d; this release knows %d)", release, n, format)
-	}
-	return nil
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -12,42 +11,6 @@ import (
 
 	"larder/npm"
 )
-
-func TestFormat(t *testing.T) {
-	a := open(t, Config{})
-	path := a.disk.path("format")
-	if got := read(t, path); got != "1\n" {
-		t.Errorf("the format is %q", got)
-	}
-	tests := []struct {
-		name, content string
-		says          []string // "": it opens
-	}{
-		{"this one", "1", nil},
-		{"this one, with a name", "1 larder 0.3.0\n", nil},
-		{"a newer one", "2\n", []string{"newer larder", "format 2"}},
-		{"a newer one, with a name", "7 larder 2.1.0\n", []string{"newer larder, larder 2.1.0", "format 7"}},
-		{"empty", "", []string{"damaged"}},
-		{"garbage", "x", []string{"damaged"}},
-		{"zero", "0", []string{"damaged"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := Open(Config{Dir: a.disk.root})
-			if (err == nil) != (tt.says == nil) {
-				t.Fatalf("Open: %v", err)
-			}
-			for _, s := range tt.says {
-				if !strings.Contains(err.Error(), s) {
-					t.Errorf("%v does not say %q", err, s)
-				}
-			}
-		})
-	}
-}
 
 func TestOpenSweeps(t *testing.T) {
 	a := open(t, Config{})

@@ -140,7 +140,7 @@ func (a *Auth) FinishLogin(ctx context.Context, id, user, password, email string
 	action := "login"
 	var err error
 	if create {
-		action = "user.add"
+		action = "user.register"
 		err = a.register(ctx, user, password, email, from)
 	} else {
 		err = a.SignIn(ctx, user, password, from)

@@ -198,8 +198,8 @@ func TestWebLoginIsRecorded(t *testing.T) {
 	}
 	a.FinishLogin(t.Context(), begin(t, a).ID, "alice", "wrong", "", false, there)
 	want := []Event{
-		{Action: "user.add", Result: "refused", Reason: "A password has at least 8 characters"},
-		{Action: "user.add", Result: "ok", Actor: "alice"},
+		{Action: "user.register", Result: "refused", Reason: "A password has at least 8 characters"},
+		{Action: "user.register", Result: "ok", Actor: "alice"},
 		{Action: "login", Result: "refused", Reason: "bad username/password, access denied"},
 	}
 	for i, got := range events(t, path) {
