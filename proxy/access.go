@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"larder/auth"
 )
 
 // exchange is one request and what becomes of it: the response's writer, and
@@ -19,7 +21,10 @@ import (
 type exchange struct {
 	recorder
 	id      string
-	client  netip.Addr    // who is asking, behind trusted proxies; invalid where it has no address
+	client  netip.Addr    // where the request comes from, behind trusted proxies; invalid where it has no address
+	caller  auth.Caller   // who is asking
+	guarded bool          // what is asked for is not for everybody
+	event   auth.Event    // of a write: what becomes of it, for the journal
 	trusted bool          // the peer is a trusted proxy
 	route   string        // one of metrics.Routes
 	name    string        // package asked for
@@ -101,6 +106,7 @@ func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.At
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
+	optional("user", x.caller.Name())
 	optional("package", x.name)
 	optional("cache", x.result)
 	if x.waited > 0 {
@@ -164,10 +170,10 @@ func newRequestID() string {
 	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
 }
 
-// scrub removes the tokens that npm puts into paths (npm logout, npm token
-// revoke).
+// scrub removes the secrets that stand in paths: tokens (npm logout, npm token
+// revoke) and those of a web login.
 func scrub(path string) string {
-	for _, secret := range []string{"/-/user/token/", "/-/npm/v1/tokens/token/"} {
+	for _, secret := range []string{"/-/user/token/", "/-/npm/v1/tokens/token/", "/-/v1/done/", "/-/web/login/"} {
 		if i := strings.Index(path, secret); i >= 0 {
 			return path[:i] + secret + "***"
 		}

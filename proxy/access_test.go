@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"larder/auth"
 	"larder/cache"
 )
 
@@ -23,6 +24,8 @@ func serveOnce(t *testing.T, r *http.Request, h handler) (w *httptest.ResponseRe
 	var log bytes.Buffer
 	store := cache.NewMem()
 	s, err := New(Config{
+		Hosted:         newHosted(t),
+		Auth:           newAuth(t, auth.Config{}),
 		Blobs:          cache.NewBlobs(cache.BlobsConfig{Store: store}),
 		Documents:      cache.NewDocuments(cache.DocumentsConfig{Store: store}),
 		TrustedProxies: trustedNet(),
@@ -32,7 +35,7 @@ func serveOnce(t *testing.T, r *http.Request, h handler) (w *httptest.ResponseRe
 		t.Fatal(err)
 	}
 	if h != nil {
-		s.fixed["/-/ping"] = fixedRoute{readMethods(), "ping", h}
+		s.fixed["/-/ping"] = map[string]fixedRoute{r.Method: {"ping", h}}
 		s.router = s.newRouter()
 	}
 	w = httptest.NewRecorder()

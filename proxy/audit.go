@@ -30,8 +30,12 @@ func (s *Server) auditBulk(x *exchange, r *http.Request) error {
 	if len(asked) == 0 {
 		return x.sendJSON(r, noStore, []byte("{}")) // true whoever is asked
 	}
+	shares := s.split(r.Context(), asked)
+	if len(shares) == 0 && len(s.cfg.Upstreams) > 0 {
+		return x.sendJSON(r, noStore, []byte("{}")) // private packages alone, of which nobody else knows a thing
+	}
 	started := time.Now()
-	advisories, err := askEach(r.Context(), s.split(asked))
+	advisories, err := askEach(r.Context(), shares)
 	x.waitedSince(started)
 	if err != nil {
 		return unserviceable("audit", err)
@@ -51,13 +55,13 @@ type share struct {
 	missing    error // upstream does not have the endpoint
 }
 
-// split divides a bulk audit by upstream. Names that none answers for are
-// nobody's business.
-func (s *Server) split(asked object) []*share {
+// split divides a bulk audit by upstream. Names that none answers for, private
+// ones above all, are nobody's business.
+func (s *Server) split(ctx context.Context, asked object) []*share {
 	var shares []*share
 	of := make(map[*upstream.Registry]*share)
 	for name, versions := range asked {
-		reg := s.publicSource(name)
+		reg := s.publicSource(ctx, name)
 		if reg == nil {
 			continue
 		}
@@ -68,19 +72,6 @@ func (s *Server) split(asked object) []*share {
 		of[reg].asked[name] = versions
 	}
 	return shares
-}
-
-// publicSource is source for a name out of a request's body: nil where it is
-// no name, or no upstream answers for it.
-func (s *Server) publicSource(name string) *upstream.Registry {
-	if npm.CheckName(name) != nil {
-		return nil
-	}
-	reg, err := s.source(name)
-	if err != nil {
-		return nil
-	}
-	return reg
 }
 
 // askEach posts each share to its upstream, all at once, and joins the

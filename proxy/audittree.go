@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -29,10 +30,12 @@ func (s *Server) answerAuditTree(x *exchange, r *http.Request, path string) erro
 	if s.catchAll == nil {
 		return noAudit
 	}
-	if len(s.cfg.Upstreams) > 1 {
-		if body, err = s.prune(body); err != nil {
-			return err
-		}
+	body, left, err := s.prune(r.Context(), body)
+	if err != nil {
+		return err
+	}
+	if !left {
+		return x.sendJSON(r, noStore, []byte(nothingFound))
 	}
 	started := time.Now()
 	answer, err := s.catchAll.Post(r.Context(), path, body)
@@ -47,21 +50,31 @@ func (s *Server) answerAuditTree(x *exchange, r *http.Request, path string) erro
 	return x.sendJSON(r, noStore, answer)
 }
 
+// nothingFound is the report on a tree without a package that anybody else
+// could know of. pnpm 10 reads all of it.
+const nothingFound = `{"actions":[],"advisories":{},"muted":[],"metadata":{` +
+	`"vulnerabilities":{"info":0,"low":0,"moderate":0,"high":0,"critical":0},` +
+	`"dependencies":0,"devDependencies":0,"optionalDependencies":0,"totalDependencies":0}}`
+
 // prune removes from a tree every package that the catch-all upstream does not
-// answer for, below with it, so that it does not learn their names.
-func (s *Server) prune(body []byte) ([]byte, error) {
+// answer for, below with it, so that it does not learn their names. It tells
+// whether a dependency is left to ask about.
+func (s *Server) prune(ctx context.Context, body []byte) (pruned []byte, left bool, err error) {
+	p := pruner{known: make(map[string]bool), foreign: func(name string) bool {
+		return npm.CheckName(name) == nil && s.publicSource(ctx, name) != s.catchAll
+	}}
 	var tree map[string]any
 	if err := json.Unmarshal(body, &tree); err != nil {
-		return nil, &npm.Error{Kind: npm.Invalid, Op: "proxy.prune", Msg: "the body is not a JSON object", Err: err}
+		return nil, false, &npm.Error{Kind: npm.Invalid, Op: "proxy.prune", Msg: "the body is not a JSON object", Err: err}
 	}
-	if name, _ := tree["name"].(string); s.foreign(name) {
+	if name, _ := tree["name"].(string); p.cuts(name) {
 		delete(tree, "name")
 	}
 	for _, key := range []string{"install", "remove"} { // lists of NAME@VERSION or ALIAS@npm:NAME@VERSION
 		list, _ := tree[key].([]any)
 		kept := make([]any, 0, len(list))
 		for _, item := range list {
-			if spec, ok := item.(string); ok && !s.foreign(nameOf(spec)) {
+			if spec, ok := item.(string); ok && !p.cuts(nameOf(spec)) {
 				kept = append(kept, item)
 			}
 		}
@@ -69,26 +82,48 @@ func (s *Server) prune(body []byte) ([]byte, error) {
 			tree[key] = kept
 		}
 	}
-	s.pruneNode(tree)
-	return encode(tree)
+	p.prune(tree)
+	requires, _ := tree["requires"].(map[string]any)
+	dependencies, _ := tree["dependencies"].(map[string]any)
+	pruned, err = encode(tree)
+	return pruned, len(requires)+len(dependencies) > 0, err
 }
 
-// pruneNode prunes one package of the tree and those below it. The depth is
+// pruner prunes a tree in which the same names stand again and again.
+type pruner struct {
+	// foreign reports whether name is a package that the catch-all upstream
+	// does not answer for. What is no package name (pnpm's "." and paths of
+	// workspaces) is not foreign.
+	foreign func(name string) bool
+	known   map[string]bool // what foreign has said
+}
+
+// cuts reports whether name must be cut out.
+func (p pruner) cuts(name string) bool {
+	cut, ok := p.known[name]
+	if !ok {
+		cut = p.foreign(name)
+		p.known[name] = cut
+	}
+	return cut
+}
+
+// prune prunes one package of the tree and those below it. The depth is
 // bounded by encoding/json, which refuses to decode more than 10,000 levels.
-func (s *Server) pruneNode(node map[string]any) {
+func (p pruner) prune(node map[string]any) {
 	requires, _ := node["requires"].(map[string]any) // pnpm and some lockfiles have "requires": true
 	for name, spec := range requires {
-		if s.foreign(name) || s.foreign(aliased(spec)) {
+		if p.cuts(name) || p.cuts(aliased(spec)) {
 			delete(requires, name)
 		}
 	}
 	dependencies, _ := node["dependencies"].(map[string]any)
 	for name, child := range dependencies {
 		child, _ := child.(map[string]any)
-		if s.foreign(name) || s.foreign(aliased(child["version"])) {
+		if p.cuts(name) || p.cuts(aliased(child["version"])) {
 			delete(dependencies, name)
 		} else {
-			s.pruneNode(child)
+			p.prune(child)
 		}
 	}
 }
@@ -102,13 +137,6 @@ func aliased(spec any) string {
 		return ""
 	}
 	return nameOf(target)
-}
-
-// foreign reports whether name is a package that the catch-all upstream does
-// not answer for. What is no package name (pnpm's "." and paths of workspaces)
-// is not foreign.
-func (s *Server) foreign(name string) bool {
-	return npm.CheckName(name) == nil && s.publicSource(name) != s.catchAll
 }
 
 // nameOf returns NAME of NAME@VERSION and of ALIAS@npm:NAME@VERSION.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"larder/npm"
 )
 
 // client returns the address of whoever sent r, and whether the peer of the
@@ -45,6 +47,23 @@ func parseAddr(s string) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr.Unmap().WithZone("")
+}
+
+// checkPage refuses a write that a web page sent, but to our own pages, which
+// look for themselves. A page's scripts could use a password that the browser
+// remembers, or begin a login from the address of whoever looks at the page, who
+// would then take it for his own. Browsers say where a request comes from;
+// package managers send neither header.
+func checkPage(r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	fromBrowser := r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
+	if !fromBrowser || strings.HasPrefix(r.URL.EscapedPath(), "/-/web/") {
+		return nil
+	}
+	return &npm.Error{Kind: npm.Forbidden, Op: "proxy.checkPage", Msg: "this is for package managers, not for web pages"}
 }
 
 // passedThrough reports whether the server named self is among those that

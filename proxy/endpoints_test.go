@@ -38,7 +38,7 @@ func TestRoot(t *testing.T) {
 
 func TestChecklist84_UnknownEndpoints(t *testing.T) {
 	w := newWorld(t)
-	for _, path := range []string{"/-/all", "/-/whatever/it/is", "/-/npm/v1/user", "/-/package/lodash/visibility", "/-/", "/-/v1/login"} {
+	for _, path := range []string{"/-/all", "/-/whatever/it/is", "/-/npm/v1/hooks", "/-/package/lodash/trust", "/-/", "/-/v1/logout"} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 			w.do(method, path, "").wantError(t, 404)
 		}
@@ -52,21 +52,20 @@ func TestChecklist85_MethodNotAllowed(t *testing.T) {
 	w := newWorld(t)
 	const read = "GET, HEAD, OPTIONS"
 	tests := []struct{ method, path, allow string }{
-		{http.MethodPut, "/lodash", read},
-		{http.MethodPut, "/@s%2fn", read},
+		{http.MethodDelete, "/lodash", "GET, HEAD, PUT, OPTIONS"},
+		{http.MethodDelete, "/@s%2fn", "GET, HEAD, PUT, OPTIONS"},
 		{http.MethodDelete, "/lodash/-/lodash-1.0.0.tgz", read},
-		{http.MethodPost, "/lodash/1.0.0", read},
-		{http.MethodPost, "/-/package/lodash/dist-tags", read},
-		{http.MethodPatch, "/lodash", read},
-		{http.MethodPut, "/-/package/lodash/dist-tags/next", "OPTIONS"},
-		{http.MethodDelete, "/lodash/-rev/1-a", "OPTIONS"},
-		{http.MethodPut, "/lodash/-/lodash-1.0.0.tgz/-rev/1-a", "OPTIONS"},
+		{http.MethodPost, "/lodash/1.0.0", "GET, HEAD, PUT, OPTIONS"},
+		{http.MethodPut, "/-/package/lodash/dist-tags", "GET, HEAD, POST, OPTIONS"},
+		{http.MethodPatch, "/lodash", "GET, HEAD, PUT, OPTIONS"},
+		{http.MethodGet, "/-/package/lodash/dist-tags/next", "PUT, POST, DELETE, OPTIONS"},
+		{http.MethodGet, "/lodash/-rev/1-a", "PUT, DELETE, OPTIONS"},
 		{http.MethodPost, "/-/ping", read},
 		{http.MethodPut, "/-/whoami", read},
 		{http.MethodPost, "/", read},
 		{http.MethodGet, bulkAuditPath, "POST, OPTIONS"},
-		{"PROPFIND", "/lodash", read},
-		{http.MethodTrace, "/lodash", read},
+		{"PROPFIND", "/lodash", "GET, HEAD, PUT, OPTIONS"},
+		{http.MethodTrace, "/lodash", "GET, HEAD, PUT, OPTIONS"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
@@ -92,7 +91,7 @@ func TestRefusedUploadGetsItsAnswer(t *testing.T) {
 	answers := bufio.NewReader(conn)
 	body := make([]byte, 32<<20)
 	for range 2 { // the connection stays good
-		fmt.Fprintf(conn, "PUT /lodash HTTP/1.1\r\nHost: larder\r\nContent-Length: %d\r\n\r\n", len(body))
+		fmt.Fprintf(conn, "DELETE /lodash HTTP/1.1\r\nHost: larder\r\nContent-Length: %d\r\n\r\n", len(body))
 		if n, err := conn.Write(body); err != nil {
 			t.Fatalf("after %d bytes: %v", n, err)
 		}

@@ -68,7 +68,9 @@ func (s *Server) writeError(x *exchange, r *http.Request, err error) {
 	case npm.Internal:
 		e.Msg = "internal error (request " + x.id + ")"
 	case npm.Unauthorized:
-		h.Set("WWW-Authenticate", challenge)
+		if h.Get("WWW-Authenticate") == "" { // a login has one of its own
+			h.Set("WWW-Authenticate", challenge)
+		}
 	case npm.Unavailable, npm.Timeout:
 		if e.RetryAfter <= 0 {
 			e.RetryAfter = retryAfter

@@ -18,7 +18,7 @@ import (
 
 // packument answers GET /NAME.
 func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error {
-	reg, err := s.source(route.Name)
+	src, err := s.source(r.Context(), route.Name)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,10 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 	if writing(r) {
 		form, force = npm.Full, true
 	}
-	started := time.Now()
+	if src.hosted != nil {
+		return s.hostedPackument(x, r, src.hosted, form, base)
+	}
+	reg, started := src.upstream, time.Now()
 	pk, err := reg.Packument(r.Context(), route.Name, form, force && s.forced.allow(x.client))
 	x.waitedSince(started)
 	if err != nil {
@@ -42,7 +45,7 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 		return err
 	}
 	defer doc.Close()
-	return x.sendDocument(r, doc, form)
+	return x.sendDocument(r, doc, form, cacheDocument)
 }
 
 func formOf(r *http.Request) npm.Form {
@@ -83,16 +86,7 @@ func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstr
 // what came in its place must not be kept under its name.
 func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
 	revision := revisionOf(pk)
-	key := cache.DocumentKey{
-		Owner:    reg.Owner(pk.Name),
-		Slot:     form.String() + " " + base.url,
-		ID:       revision + " " + strconv.Itoa(npm.RendererVersion),
-		Volatile: s.bases.volatile(base),
-	}
-	if doc, ok := s.cfg.Documents.Lookup(ctx, key); ok {
-		return doc, nil
-	}
-	return s.cfg.Documents.Make(ctx, key, func(ctx context.Context, w io.Writer) error {
+	return s.finish(ctx, reg.Owner(pk.Name), revision, form, base, func(ctx context.Context, w io.Writer) error {
 		raw, release, err := pk.Body(ctx)
 		if err != nil {
 			return err
@@ -106,6 +100,21 @@ func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstr
 		}
 		return npm.Render(w, raw, pk.Form, npm.Target{Name: pk.Name, Base: base.url, Form: form})
 	})
+}
+
+// finish returns the finished document of an owner's revision, from the store
+// or by render.
+func (s *Server) finish(ctx context.Context, owner, revision string, form npm.Form, base base, render func(context.Context, io.Writer) error) (*cache.Document, error) {
+	key := cache.DocumentKey{
+		Owner:    owner,
+		Slot:     form.String() + " " + base.url,
+		ID:       revision + " " + strconv.Itoa(npm.RendererVersion),
+		Volatile: s.bases.volatile(base),
+	}
+	if doc, ok := s.cfg.Documents.Lookup(ctx, key); ok {
+		return doc, nil
+	}
+	return s.cfg.Documents.Make(ctx, key, render)
 }
 
 // revisionOf names all that a rendering takes from upstream. What is derived

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"larder/cache"
 	"larder/npm"
@@ -17,15 +18,31 @@ import (
 const (
 	cacheDocument = "public, max-age=300, stale-if-error=86400" // npm goes on with its copy where we answer 5xx
 	cacheTarball  = "public, immutable, max-age=31557600"
-	revalidate    = "no-cache" // npm dist-tag reads through npm's own disk cache
+	revalidate    = "no-cache" // npm dist-tag reads through npm's own disk cache; a job that publishes and installs must see it
 	noStore       = "no-store"
 )
+
+// guard returns what a cache that others share may keep of something that is
+// not for everybody: nothing.
+func guard(cacheControl string) string {
+	if rest, ok := strings.CutPrefix(cacheControl, "public, "); ok {
+		return "private, " + rest
+	}
+	if cacheControl == revalidate {
+		return "private, " + revalidate
+	}
+	return cacheControl
+}
 
 // common sets the headers of every response.
 func (x *exchange) common(cacheControl string) {
 	h := x.Header()
+	if x.guarded {
+		cacheControl = guard(cacheControl)
+	} else {
+		h.Set("Access-Control-Allow-Origin", "*")
+	}
 	h.Set("Cache-Control", cacheControl)
-	h.Set("Access-Control-Allow-Origin", "*")
 	if x.result != "" {
 		h.Set("X-Larder-Cache", x.result)
 	}
@@ -42,10 +59,10 @@ func (x *exchange) sendPreflight() {
 }
 
 // sendDocument sends a finished packument in the encoding that r asks for.
-func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.Form) error {
+func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.Form, cacheControl string) error {
 	h := x.Header()
 	if etag := doc.ETag(); notModified(r.Header, etag) {
-		x.describe(etag)
+		x.describe(etag, cacheControl)
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
@@ -55,7 +72,7 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 		return err
 	}
 	defer body.Close()
-	x.describe(doc.ETag())
+	x.describe(doc.ETag(), cacheControl)
 	h.Set("Content-Type", form.MediaType())
 	if encoding != identity {
 		h.Set("Content-Encoding", encoding)
@@ -74,8 +91,8 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 }
 
 // describe sets the headers that a packument and a 304 for it share.
-func (x *exchange) describe(etag string) {
-	x.common(cacheDocument)
+func (x *exchange) describe(etag, cacheControl string) {
+	x.common(cacheControl)
 	x.Header().Set("ETag", etag)
 	x.Header().Set("Vary", "Accept, Accept-Encoding")
 }
@@ -134,20 +151,10 @@ func weakETag(body []byte) string {
 // Tarballs are never packed: pnpm 10 would not unpack them. The header leaves
 // with the first bytes, which a Blob that is not whole has ready.
 func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
-	x.common(cacheTarball)
-	h := x.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Accept-Ranges", "bytes")
+	h := x.describeTarball()
 	if content := blob.Content(); content != nil {
 		meta := blob.Meta()
-		h.Set("ETag", meta.ETag)
-		if unit := r.Header.Get("Range"); unit != "" && !strings.HasPrefix(unit, "bytes=") {
-			// http.ServeContent refuses units that it does not know; RFC 9110
-			// section 14.2 says to ignore them.
-			r = r.Clone(r.Context())
-			r.Header.Del("Range")
-		}
-		http.ServeContent(&refusals{exchange: x}, r, "", meta.ModTime, content)
+		x.sendWhole(r, content, meta.ETag, meta.ModTime)
 		return nil
 	}
 	if size := blob.Size(); size >= 0 {
@@ -161,6 +168,27 @@ func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
 		x.abort(err)
 	}
 	return nil
+}
+
+// sendWhole sends a tarball that lies whole in a store, or the part of it that
+// r asks for.
+func (x *exchange) sendWhole(r *http.Request, content io.ReadSeeker, etag string, modified time.Time) {
+	x.describeTarball().Set("ETag", etag)
+	if unit := r.Header.Get("Range"); unit != "" && !strings.HasPrefix(unit, "bytes=") {
+		// http.ServeContent refuses units that it does not know; RFC 9110
+		// section 14.2 says to ignore them.
+		r = r.Clone(r.Context())
+		r.Header.Del("Range")
+	}
+	http.ServeContent(&refusals{exchange: x}, r, "", modified, content)
+}
+
+func (x *exchange) describeTarball() http.Header {
+	x.common(cacheTarball)
+	h := x.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Accept-Ranges", "bytes")
+	return h
 }
 
 // refusals gives http.ServeContent's refusals, which are plain text, the body

@@ -2,12 +2,18 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
+	"larder/auth"
+	"larder/hosted"
 	"larder/npm"
 )
 
@@ -15,32 +21,122 @@ import (
 // and Verdaccio have the same bound.
 const maxSearchSize = 250
 
-// search answers GET /-/v1/search out of the catch-all upstream alone, because
-// what people search for is not for every upstream to read.
+// search answers GET /-/v1/search: what is published here and the caller may
+// read comes first, then what the catch-all upstream finds, of which nothing
+// bears a name that is private here. What people search for is not for every
+// upstream to read, and words that name something private are for none.
 func (s *Server) search(x *exchange, r *http.Request) error {
 	query := searchQuery(r.URL.Query())
-	if query.Get("text") == "" {
-		return x.sendJSON(r, revalidate, []byte(`{"objects":[],"total":0}`))
+	from, size := searchRange(query)
+	text := query.Get("text")
+	own, err := s.cfg.Hosted.Search(r.Context(), hosted.Query{Text: text, From: from, Size: size, Visible: s.readable(x)})
+	if err != nil {
+		return err
 	}
-	if s.catchAll == nil {
-		return &npm.Error{Kind: npm.NotFound, Op: "proxy.search", Msg: "no upstream is configured to search in"}
+	x.guarded = !x.caller.Anonymous() // somebody else may find less
+	page := searchPage{objects: own.Objects, total: own.Total}
+	x.result = resultHosted
+	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.namesPrivate(r.Context(), text) {
+		query.Set("from", strconv.Itoa(max(0, from-own.Total)))
+		query.Set("size", strconv.Itoa(rest))
+		err = s.searchUpstream(x, r, query, &page)
 	}
+	if err != nil && own.Total == 0 && npm.KindOf(err) != npm.NotFound { // an upstream that cannot search finds nothing
+		return unserviceable("search", err)
+	}
+	body, err := page.encode()
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(r, revalidate, body)
+}
+
+// searchUpstream adds to page what the catch-all upstream finds.
+func (s *Server) searchUpstream(x *exchange, r *http.Request, query url.Values, page *searchPage) error {
 	started := time.Now()
 	raw, outcome, err := s.catchAll.Small(r.Context(), "/-/v1/search?"+query.Encode())
 	x.waitedSince(started)
 	if err != nil {
-		return unserviceable("search", err)
+		return err
 	}
 	size, err := strconv.Atoi(query.Get("size"))
 	if err != nil {
-		size = maxSearchSize
+		return err
 	}
-	body, err := repairSearch(raw, size)
+	objects, total, err := repairSearch(raw, size, func(name string) bool { return s.publicSource(r.Context(), name) != nil })
 	if err != nil {
-		return unserviceable("search", err)
+		return err
 	}
+	page.objects = append(page.objects, objects...)
+	page.total += total
 	x.answeredBy(outcome.String())
-	return x.sendJSON(r, revalidate, body)
+	return nil
+}
+
+// readable returns what tells the packages that x's caller may read.
+func (s *Server) readable(x *exchange) func(name string) bool {
+	return func(name string) bool { return s.cfg.Auth.May(x.caller, auth.Read, name) }
+}
+
+// namesPrivate reports whether a word of a search is a name or a scope that is
+// private here, in any of the ways in which people write one.
+func (s *Server) namesPrivate(ctx context.Context, text string) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,"'`, r) })
+	return slices.ContainsFunc(words, func(word string) bool {
+		if _, value, ok := strings.Cut(word, ":"); ok { // scope:acme, author:alice
+			word = value
+		}
+		word = nameOf(word)
+		return s.isPrivate(ctx, word) || s.isPrivate(ctx, "@"+strings.TrimPrefix(word, "@"))
+	})
+}
+
+// isPrivate reports whether word is a name that is private here, or the scope
+// of one, or begins like one.
+func (s *Server) isPrivate(ctx context.Context, word string) bool {
+	if npm.CheckName(word) == nil && s.upstreamOf(word) != nil && s.publicSource(ctx, word) == nil {
+		return true
+	}
+	scope, _, _ := strings.Cut(word, "/")
+	if len(scope) < 2 || scope[0] != '@' {
+		return false
+	}
+	if slices.ContainsFunc(s.cfg.Reserved, func(p string) bool { return strings.HasPrefix(p, scope+"/") || npm.MatchName(p, scope+"/x") }) {
+		return true
+	}
+	own, err := s.cfg.Hosted.Search(ctx, hosted.Query{Text: "scope:" + scope[1:], Size: 1})
+	return err != nil || own.Total > 0
+}
+
+// searchRange returns which part of a search's results is asked for.
+func searchRange(query url.Values) (from, size int) {
+	const defaultSize = 20 // the public registry's
+	size = defaultSize
+	if n, err := strconv.Atoi(query.Get("size")); err == nil {
+		size = n // bounded by searchQuery
+	}
+	if n, err := strconv.Atoi(query.Get("from")); err == nil && n > 0 {
+		from = n
+	}
+	return from, size
+}
+
+// searchPage is one page of results, each an element of "objects".
+type searchPage struct {
+	objects [][]byte
+	total   int
+}
+
+func (p searchPage) encode() ([]byte, error) {
+	objects := make([]json.RawMessage, len(p.objects))
+	for i, o := range p.objects {
+		objects[i] = o
+	}
+	return encode(struct {
+		Objects []json.RawMessage `json:"objects"`
+		Total   int               `json:"total"`
+		Time    string            `json:"time"`
+	}{objects, p.total, time.Now().UTC().Format(time.RFC1123)})
 }
 
 // searchQuery keeps the parameters that the endpoint has, so that made-up ones
@@ -57,67 +153,6 @@ func searchQuery(q url.Values) url.Values {
 	}
 	return kept
 }
-
-// object is a JSON object of which most stays as it is.
-type object = map[string]json.RawMessage
-
-// repairSearch returns a search result with at most size objects, each of a
-// package with a list of maintainers: npm crashes where they are missing.
-func repairSearch(raw []byte, size int) ([]byte, error) {
-	var result object
-	var objects []object
-	if err := json.Unmarshal(raw, &result); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(result["objects"], &objects); err != nil {
-		return nil, err
-	}
-	objects = objects[:min(len(objects), size)]
-	kept := make([]object, 0, len(objects))
-	for _, o := range objects {
-		var pkg object
-		if json.Unmarshal(o["package"], &pkg) != nil || pkg == nil {
-			continue
-		}
-		var err error
-		if pkg["maintainers"], err = maintainers(pkg["maintainers"]); err != nil {
-			return nil, err
-		}
-		if o["package"], err = encode(pkg); err != nil {
-			return nil, err
-		}
-		kept = append(kept, o)
-	}
-	var err error
-	if result["objects"], err = encode(kept); err != nil {
-		return nil, err
-	}
-	return encode(result)
-}
-
-// maintainers returns the people of a list of maintainers, none where it is
-// not a list. npm reads the username of each, and stops at one that is no
-// string; other registries call it name.
-func maintainers(raw json.RawMessage) (json.RawMessage, error) {
-	var all []json.RawMessage
-	people := []object{}
-	_ = json.Unmarshal(raw, &all) // what is no list has nobody in it
-	for _, m := range all {
-		var person object
-		if json.Unmarshal(m, &person) != nil {
-			continue
-		}
-		if !isJSONString(person["username"]) && isJSONString(person["name"]) {
-			person["username"] = person["name"]
-		}
-		if isJSONString(person["username"]) {
-			people = append(people, person)
-		}
-	}
-	return encode(people)
-}
-
-func isJSONString(raw json.RawMessage) bool { return bytes.HasPrefix(raw, []byte(`"`)) }
 
 // encode marshals v and leaves "<" and ">" as they are.
 func encode(v any) ([]byte, error) {

@@ -12,7 +12,9 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
 
+	"larder/auth"
 	"larder/cache"
+	"larder/hosted"
 	"larder/metrics"
 	"larder/npm"
 	"larder/upstream"
@@ -20,9 +22,15 @@ import (
 
 // Config configures the HTTP surface.
 type Config struct {
+	Hosted         *hosted.Packages     // asked first
+	Reserved       []string             // patterns of names that are never asked for upstream
+	AllowShadow    []string             // patterns of names that may be published although upstream has them
 	Upstreams      []*upstream.Registry // asked in order: the first whose pattern matches
 	Blobs          *cache.Blobs
 	Documents      *cache.Documents
+	Auth           *auth.Auth
+	Journal        *auth.Journal  // of all writes; may be nil
+	Web            http.Handler   // the pages below /-/web/; may be nil
 	PublicURL      string         // "" : from each request; may carry a path prefix
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* are believed
 	Version        string
@@ -44,17 +52,19 @@ type Server struct {
 	cfg      Config
 	bases    *bases
 	forced   *buckets
-	audits   *semaphore.Weighted // bytes of audits' bodies that are held
-	catchAll *upstream.Registry  // answers what has no package name; nil if there is none
-	fixed    map[string]fixedRoute
+	audits   *semaphore.Weighted              // bytes of audits' bodies that are held
+	uploads  *semaphore.Weighted              // bodies of PUTs that are being read
+	catchAll *upstream.Registry               // answers what has no package name; nil if there is none
+	fixed    map[string]map[string]fixedRoute // by path and method
+	routes   map[npm.RouteKind][]endpoint
 	router   *echo.Echo
 	draining atomic.Bool
 }
 
 // New returns a Server. Errors are about cfg.
 func New(cfg Config) (*Server, error) {
-	if cfg.Blobs == nil || cfg.Documents == nil {
-		return nil, errors.New("proxy: Config.Blobs and Config.Documents are required")
+	if cfg.Hosted == nil || cfg.Blobs == nil || cfg.Documents == nil || cfg.Auth == nil {
+		return nil, errors.New("proxy: Config.Hosted, Blobs, Documents and Auth are required")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -72,9 +82,11 @@ func New(cfg Config) (*Server, error) {
 		bases:    b,
 		forced:   forced,
 		audits:   semaphore.NewWeighted(maxAuditMemory),
+		uploads:  semaphore.NewWeighted(maxUploads),
 		catchAll: catchAll(cfg.Upstreams),
 	}
 	s.fixed = s.fixedRoutes()
+	s.routes = s.packageRoutes()
 	s.router = s.newRouter()
 	return s, nil
 }
@@ -101,6 +113,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.writeError(x, r, err)
 		return
 	}
+	x.caller = s.cfg.Auth.Caller(r.Context(), r.Header.Get("Authorization"), x.client)
 	s.router.ServeHTTP(x, inner)
 }
 
@@ -116,6 +129,10 @@ func (s *Server) enter(x *exchange, r *http.Request) (*http.Request, error) {
 		return nil, &npm.Error{Kind: npm.NotFound, Op: "proxy.enter",
 			Msg: "packages are served below " + s.bases.public + "/"}
 	}
+	if err := checkPage(inner); err != nil {
+		x.guarded = true // the page may not even read why
+		return nil, err
+	}
 	return inner, nil
 }
 
@@ -129,8 +146,8 @@ func (s *Server) newRouter() *echo.Echo {
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		s.writeError(exchangeOf(c), c.Request(), err)
 	}
-	for path, f := range s.fixed {
-		for _, method := range f.methods {
+	for path, methods := range s.fixed {
+		for method, f := range methods {
 			e.Add(method, path, func(c echo.Context) error {
 				x := exchangeOf(c)
 				x.route = f.label
@@ -145,25 +162,3 @@ func (s *Server) newRouter() *echo.Echo {
 
 // exchangeOf returns what serve gave to echo as the response writer.
 func exchangeOf(c echo.Context) *exchange { return c.Response().Writer.(*exchange) }
-
-// source returns the upstream that answers for name: the first that matches.
-func (s *Server) source(name string) (*upstream.Registry, error) {
-	for _, reg := range s.cfg.Upstreams {
-		if reg.Matches(name) {
-			return reg, nil
-		}
-	}
-	return nil, &npm.Error{Kind: npm.NotFound, Op: "proxy.source", Name: name,
-		Msg: "no upstream is configured for " + name}
-}
-
-// catchAll returns the upstream that search and audits go to: the one that
-// takes names which no narrower pattern claims, with a scope and without.
-func catchAll(upstreams []*upstream.Registry) *upstream.Registry {
-	for _, reg := range upstreams {
-		if reg.Matches("any-name-at-all") && reg.Matches("@any-scope-at-all/name") {
-			return reg
-		}
-	}
-	return nil
-}

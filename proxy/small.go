@@ -1,25 +1,17 @@
 package proxy
 
 import (
-	"encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"larder/npm"
-	"larder/upstream"
 )
 
 // ping answers GET /-/ping. npm prints whatever is in the object.
 func (s *Server) ping(x *exchange, r *http.Request) error {
 	return x.sendJSON(r, noStore, []byte("{}"))
-}
-
-// whoami answers GET /-/whoami: nobody has an account here.
-func (s *Server) whoami(*exchange, *http.Request) error {
-	return &npm.Error{Kind: npm.Unauthorized, Op: "proxy.whoami", Msg: "you are not logged in"}
 }
 
 // metrics answers GET /-/metrics.
@@ -43,55 +35,38 @@ func (s *Server) root(x *exchange, r *http.Request, _ npm.Route) error {
 	return x.sendJSON(r, revalidate, body)
 }
 
-// keys answers GET /-/npm/v1/keys with the signing keys of all upstreams:
-// npm audit signatures gives up where the key of a single package is missing,
-// so an upstream that cannot be asked is an error, while one that has none is
-// not.
-func (s *Server) keys(x *exchange, r *http.Request) error {
-	keys := []json.RawMessage{}
-	seen := make(map[string]bool)
-	outcome, started := upstream.Hit, time.Now()
-	for _, reg := range s.cfg.Upstreams {
-		raw, o, err := reg.Small(r.Context(), keysPath)
-		x.waitedSince(started)
-		var answer struct{ Keys []json.RawMessage }
-		if err == nil {
-			err = json.Unmarshal(raw, &answer)
-		}
-		switch {
-		case err != nil && npm.KindOf(err) == npm.NotFound:
-			continue
-		case err != nil:
-			return unserviceable("keys", err)
-		}
-		for _, key := range answer.Keys {
-			if id := gjson.GetBytes(key, "keyid").String(); id != "" && !seen[id] {
-				seen[id] = true
-				keys = append(keys, key)
-			}
-		}
-		outcome = max(outcome, o)
+// web hands a page to the room of pages, which sees the client's own address,
+// the host that the client knows, and no prefix.
+func (s *Server) web(x *exchange, r *http.Request, _ npm.Route) error {
+	if s.cfg.Web == nil {
+		return &npm.Error{Kind: npm.NotFound, Op: "proxy.web", Msg: "this registry has no pages"}
 	}
-	if len(keys) == 0 {
-		return &npm.Error{Kind: npm.NotFound, Op: "proxy.keys", Msg: "no upstream offers keys"}
+	inner := *r
+	if x.client.IsValid() {
+		inner.RemoteAddr = netip.AddrPortFrom(x.client, 0).String()
 	}
-	body, err := encode(map[string]any{"keys": keys})
-	if err != nil {
-		return err
+	// A page compares a form's Origin with the host that the browser knows.
+	if base, err := s.bases.of(r, x.trusted); err == nil {
+		if u, err := url.Parse(base.url); err == nil {
+			inner.Host = u.Host
+		}
 	}
-	x.answeredBy(outcome.String())
-	return x.sendJSON(r, cacheDocument, body)
+	s.cfg.Web.ServeHTTP(x, &inner)
+	return nil
 }
 
 // attestations answers GET /-/npm/v1/attestations/NAME@VERSION as the
-// package's own upstream does.
+// package's own source does.
 func (s *Server) attestations(x *exchange, r *http.Request, route npm.Route) error {
-	reg, err := s.source(route.Name)
+	src, err := s.source(r.Context(), route.Name)
 	if err != nil {
 		return err
 	}
+	if src.hosted != nil {
+		return x.hostedAttestations(r, src.hosted, route.Version)
+	}
 	started := time.Now()
-	body, outcome, err := reg.Small(r.Context(),
+	body, outcome, err := src.upstream.Small(r.Context(),
 		"/-/npm/v1/attestations/"+npm.EscapeName(route.Name)+"@"+url.PathEscape(route.Version))
 	x.waitedSince(started)
 	if err != nil {

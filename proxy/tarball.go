@@ -15,11 +15,14 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 	if !strings.HasSuffix(route.File, ".tgz") {
 		return &npm.Error{Kind: npm.NotFound, Op: "proxy.tarball", Name: route.Name, Msg: "not a tarball: " + route.File}
 	}
-	reg, err := s.source(route.Name)
+	src, err := s.source(r.Context(), route.Name)
 	if err != nil {
 		return err
 	}
-	started := time.Now()
+	if src.hosted != nil {
+		return s.hostedTarball(x, r, route)
+	}
+	reg, started := src.upstream, time.Now()
 	blob, err := s.cfg.Blobs.Get(r.Context(), reg.BlobKey(route.Name, route.File), reg.Tarball(route.Name, route.File))
 	x.waitedSince(started)
 	if err != nil {

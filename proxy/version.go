@@ -13,7 +13,7 @@ import (
 // version answers GET /NAME/VERSION, where VERSION is a version, a dist-tag or
 // a range.
 func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
-	reg, err := s.source(route.Name)
+	src, err := s.source(r.Context(), route.Name)
 	if err != nil {
 		return err
 	}
@@ -22,8 +22,11 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 		return err
 	}
 	target := npm.Target{Name: route.Name, Base: base.url, Form: npm.Full}
+	if src.hosted != nil {
+		return x.hostedVersion(r, src.hosted, route.Version, target)
+	}
 	started := time.Now()
-	manifest, outcome, err := s.manifest(r.Context(), x.client, reg, route, target)
+	manifest, outcome, err := s.manifest(r.Context(), x.client, src.upstream, route, target)
 	x.waitedSince(started)
 	if err != nil {
 		return err

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"larder/auth"
 	"larder/cache"
+	"larder/hosted"
 	"larder/metrics"
 	"larder/upstream"
 )
@@ -55,6 +57,8 @@ func newWorld(t testing.TB, opts ...func(*Config)) *world {
 	blobs := cache.NewBlobs(cache.BlobsConfig{Store: store})
 	m := metrics.New("test", "")
 	cfg := Config{
+		Hosted:    newHosted(t),
+		Auth:      newAuth(t, auth.Config{}),
 		Upstreams: []*upstream.Registry{newRegistry(t, store, "npm", w.up, "**")},
 		Blobs:     blobs,
 		Documents: cache.NewDocuments(cache.DocumentsConfig{Store: store}),
@@ -82,6 +86,39 @@ func newWorld(t testing.TB, opts ...func(*Config)) *world {
 		}
 	})
 	return w
+}
+
+// newHosted returns packages in memory.
+func newHosted(t testing.TB) *hosted.Packages {
+	t.Helper()
+	packages, err := hosted.New(hosted.Config{Store: cache.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := packages.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return packages
+}
+
+// newAuth returns accounts of which cfg says the rest, with open registration
+// and passwords that are cheap to check.
+func newAuth(t testing.TB, cfg auth.Config) *auth.Auth {
+	t.Helper()
+	const cheap = 4 // bcrypt's least cost
+	cfg.Dir, cfg.BcryptCost, cfg.Registration = t.TempDir(), cheap, true
+	a, err := auth.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
 }
 
 // newRegistry returns an upstream that is asked once, not again and again.

@@ -16,6 +16,7 @@ func banner(w io.Writer, info build, s *settings, dataPath, base string) error {
 	fmt.Fprintf(out, "larder %s is listening on %s\n", info.version, base)
 	fmt.Fprintf(out, "  data\t%s\n", dataPath)
 	fmt.Fprintf(out, "  upstream\t%s\n", upstreamLine(s))
+	fmt.Fprintf(out, "  accounts\t%s\n", accountsLine(s, dataPath, base))
 	for _, line := range pasteLines(base) {
 		fmt.Fprintf(out, "  %s\t%s\n", line.client, line.paste)
 	}
@@ -35,6 +36,14 @@ func upstreamLine(s *settings) string {
 		line += " (offline: not asked)"
 	}
 	return line
+}
+
+// accountsLine says how to come by an account, which publishing needs.
+func accountsLine(s *settings, dataPath, base string) string {
+	if s.registrationOpen() {
+		return "npm adduser --registry " + base
+	}
+	return "larder user add NAME --data " + dataPath
 }
 
 // pasteLine is what makes one client use this server.

@@ -20,6 +20,7 @@ func TestBanner(t *testing.T) {
 	want := `larder 1.2.3 is listening on http://127.0.0.1:4873/
   data      /srv/larder
   upstream  a https://a.example/, b https://b.example/ (offline: not asked)
+  accounts  npm adduser --registry http://127.0.0.1:4873/
   npm       npm config set registry http://127.0.0.1:4873/
   pnpm      pnpm config set registry http://127.0.0.1:4873/
   yarn 1    yarn config set registry http://127.0.0.1:4873/
@@ -32,8 +33,12 @@ func TestBanner(t *testing.T) {
 	}
 	out.Reset()
 	s.Upstreams = nil
-	if err := banner(&out, build{}, s, "", "https://npm.example.com/"); err != nil {
+	s.PublicURL = "https://npm.example.com/"
+	if err := banner(&out, build{}, s, "/srv/larder", "https://npm.example.com/"); err != nil {
 		t.Fatal(err)
+	}
+	if want := "accounts  larder user add NAME --data /srv/larder\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, &out)
 	}
 	if strings.Contains(out.String(), "unsafeHttpWhitelist") {
 		t.Error("yarn needs no exception for https")

@@ -22,7 +22,10 @@ func rootCommand(environ []string) *cobra.Command {
 	}
 	root.SetVersionTemplate(info.String())
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(environ, info), configCommand(environ), versionCommand(info))
+	root.AddCommand(
+		serveCommand(environ, info), configCommand(environ, info), userCommand(environ, info), tokenCommand(environ, info),
+		hostedCommand(environ, info), versionCommand(info),
+	)
 	return root
 }
 
@@ -51,18 +54,24 @@ func versionCommand(info build) *cobra.Command {
 	}
 }
 
-func configCommand(environ []string) *cobra.Command {
+// family returns a command that only has others below it.
+func family(name, short string, members ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Check, print or begin a configuration",
+		Use:   name,
+		Short: short,
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(configCheckCommand(environ), configPrintCommand(environ), configInitCommand())
+	cmd.AddCommand(members...)
 	return cmd
 }
 
-func configCheckCommand(environ []string) *cobra.Command {
+func configCommand(environ []string, info build) *cobra.Command {
+	return family("config", "Check, print or begin a configuration",
+		configCheckCommand(environ, info), configPrintCommand(environ), configInitCommand())
+}
+
+func configCheckCommand(environ []string, info build) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Print all that is wrong with a configuration, or \"ok\"",
@@ -80,6 +89,9 @@ func configCheckCommand(environ []string) *cobra.Command {
 		}
 		for _, name := range s.strays {
 			fmt.Fprintln(cmd.ErrOrStderr(), "warning: no setting:", name)
+		}
+		for _, w := range append(s.warnings(), s.hostedWarnings(cmd.Context(), info)...) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
 		}
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), "ok")
 		return failing(err)
@@ -145,17 +157,23 @@ var flagPaths = map[string]string{
 }
 
 func addConfigFlags(set *pflag.FlagSet) *configFlags {
-	flags := &configFlags{set: set}
 	d := defaults()
-	set.SortFlags = false
-	set.StringVar(&flags.file, "config", "", "configuration `FILE` (begin with \"larder config init\")")
+	flags := addDataFlags(set)
 	set.StringArray("listen", d.Listen, "`ADDRESS` to listen on, host:port (repeatable)")
-	set.String("data", d.Data, "`DIR` for everything that is stored")
 	set.String("upstream", defaultUpstream, "`URL` of the one registry to fetch from")
 	set.String("public-url", d.PublicURL, "`URL` that clients use, with its prefix (default: from each request)")
 	set.Bool("offline", d.Offline, "never ask upstream")
 	set.String("log-format", d.Log.Format, "`FORMAT` of the log: text or json")
 	set.String("log-level", d.Log.Level, "`LEVEL` of the log: debug, info, warn or error")
+	return flags
+}
+
+// addDataFlags adds the flags that tell where the data directory is.
+func addDataFlags(set *pflag.FlagSet) *configFlags {
+	flags := &configFlags{set: set}
+	set.SortFlags = false
+	set.StringVar(&flags.file, "config", "", "configuration `FILE` (begin with \"larder config init\")")
+	set.String("data", defaults().Data, "`DIR` for everything that is stored")
 	return flags
 }
 

@@ -18,7 +18,12 @@ type Config struct {
 	TrustedProxies []string         `key:"trusted_proxies" doc:"Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed." example:"[10.0.0.0/8]"`
 	Offline        bool             `key:"offline" doc:"Never ask an upstream: serve what is cached, whatever its age."`
 	Upstreams      []UpstreamConfig `key:"upstreams" doc:"The registries that packages come from. The first one that matches a name is asked, and no other. [] means none."`
+	Hosted         HostedConfig     `key:"hosted" doc:"Packages that are published here."`
 	Cache          CacheConfig      `key:"cache" doc:"How upstream's answers are kept."`
+	Access         []AccessConfig   `key:"access" doc:"Who may do what to which packages. The first entry that matches a name decides; a name that none matches is for admins alone. Empty: all may read, who has an account may publish."`
+	Auth           AccountsConfig   `key:"auth" doc:"Accounts. Passwords and tokens are not here but in the data directory: larder user, larder token."`
+	Bootstrap      BootstrapConfig  `key:"bootstrap" doc:"The first administrator of a server without accounts, made at its start, once."`
+	Audit          AuditConfig      `key:"audit" doc:"The audit log: every change and every refused one, in audit/audit.jsonl of the data directory."`
 	Log            LogConfig        `key:"log" doc:"The log goes to standard error."`
 }
 
@@ -45,6 +50,39 @@ type AuthConfig struct {
 	PasswordFile string `key:"password_file" doc:"Or the file that holds it."`
 }
 
+// HostedConfig is about the packages that are published here.
+type HostedConfig struct {
+	Reserved    []string `key:"reserved" doc:"Names that are yours, published or not: no upstream is ever asked for them." example:"[\"@acme/*\"]"`
+	AllowShadow []string `key:"allow_shadow" doc:"Names that may be published here although an upstream has them." example:"[left-pad]"`
+	MaxPublish  Size     `key:"max_publish" doc:"The largest tarball that is taken."`
+}
+
+// AccessConfig is one access rule. What a list leaves out is for admins alone.
+type AccessConfig struct {
+	Match     []string `key:"match" doc:"Package names: * stops at a slash, ** does not." example:"[\"**\"]"`
+	Read      []string `key:"read" doc:"Who may install: anyone, authenticated, users, groups. Empty: admins alone." example:"[anyone]"`
+	Publish   []string `key:"publish" doc:"Who may publish, deprecate and set tags." example:"[authenticated]"`
+	Unpublish []string `key:"unpublish" doc:"Who may unpublish." example:"[admins]"`
+}
+
+// AccountsConfig is about accounts and the groups that they are in.
+type AccountsConfig struct {
+	Registration string              `key:"registration" doc:"Who may make accounts: open (whoever reaches the server) or closed (larder user add). Empty: open while only this machine can reach it." example:"closed"`
+	Groups       map[string][]string `key:"groups" doc:"Users by group, for access. The group admins may do everything." example:"{admins: [alice], web-team: [bob, carol]}"`
+}
+
+// BootstrapConfig is the first administrator.
+type BootstrapConfig struct {
+	User         string `key:"user" doc:"Their name. While it stands here, they are one of admins." example:"alice"`
+	PasswordFile string `key:"password_file" doc:"The file that holds the first password. It is read only while there is no account." example:"/run/secrets/larder-password"`
+}
+
+// AuditConfig bounds the audit log.
+type AuditConfig struct {
+	MaxSize Size `key:"max_size" doc:"The file is put aside, and a new one begun, when it would grow past this."`
+	Keep    int  `key:"keep" doc:"How many files that were put aside are kept."`
+}
+
 // CacheConfig says how upstream's answers are kept.
 type CacheConfig struct {
 	Memory               Size     `key:"memory" doc:"Finished documents held in memory, at most."`
@@ -69,7 +107,9 @@ func defaults() Config {
 			FreshFor:             Duration(5 * time.Minute),
 			StaleWhileRevalidate: Duration(5 * time.Minute),
 		},
-		Log: LogConfig{Format: "text", Level: "info"},
+		Hosted: HostedConfig{MaxPublish: 200 * megabyte},
+		Audit:  AuditConfig{MaxSize: 100 * megabyte, Keep: 10},
+		Log:    LogConfig{Format: "text", Level: "info"},
 	}
 }
 

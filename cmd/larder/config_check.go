@@ -36,6 +36,7 @@ func (l *loader) check() {
 		}
 	}
 	l.checkUpstreams()
+	l.checkPrivate()
 	if l.Cache.Memory <= 0 {
 		l.bad("cache.memory", "must be more than 0")
 	}

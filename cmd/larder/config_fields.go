@@ -25,6 +25,7 @@ const (
 	scalar  shape = iota
 	list          // of scalars
 	table         // of strings by name
+	lists         // lists of strings by name
 	section       // of further keys
 	objects       // a list of sections
 )
@@ -37,6 +38,8 @@ func shapeOf(t reflect.Type) shape {
 		return scalar
 	case t.Kind() == reflect.Struct:
 		return section
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Slice:
+		return lists
 	case t.Kind() == reflect.Map:
 		return table
 	case t.Kind() == reflect.Slice && shapeOf(t.Elem()) == section:
@@ -64,7 +67,7 @@ func fieldsOf(v reflect.Value, path string) []field {
 }
 
 // settable calls fn for every key that an environment variable can set:
-// scalars and lists of scalars outside lists of objects.
+// scalars and lists of scalars outside tables and lists of objects.
 func settable(v reflect.Value, path string, fn func(field)) {
 	for _, f := range fieldsOf(v, path) {
 		switch shapeOf(f.value.Type()) {

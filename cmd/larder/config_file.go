@@ -125,17 +125,20 @@ func (f *file) value(at origin, n ast.Node, known field) {
 		f.section(n, known.value, known.path)
 	case list, objects:
 		f.sequence(n, known)
-	case table:
-		entries := make(map[string]string)
-		f.mapping(n, known.path, func(key, value ast.Node, name string) {
-			var entry string
-			path := join(known.path, name)
-			f.origins[path] = f.at(key.GetToken())
-			f.scalar(value, reflect.ValueOf(&entry).Elem(), path)
-			entries[name] = entry
-		})
-		known.value.Set(reflect.ValueOf(entries))
+	case table, lists:
+		f.table(n, known)
 	}
+}
+
+// table reads a table, whose names are the person's own.
+func (f *file) table(n ast.Node, known field) {
+	entries := reflect.MakeMap(known.value.Type())
+	f.mapping(n, known.path, func(key, value ast.Node, name string) {
+		entry := field{path: join(known.path, name), value: reflect.New(entries.Type().Elem()).Elem()}
+		f.value(f.at(key.GetToken()), value, entry)
+		entries.SetMapIndex(reflect.ValueOf(name), entry.value)
+	})
+	known.value.Set(entries)
 }
 
 // sequence reads a list. An item that cannot be read stays in its place, empty,

@@ -47,7 +47,11 @@ func (e example) section(v reflect.Value, path, indent, off string) {
 			fmt.Fprintf(e.out, "%s%s%s:\n", indent, off, f.key)
 			e.section(f.value, f.path, indent+"  ", off)
 		case objects:
-			e.objects(f, indent)
+			if f.value.Len() == 0 {
+				e.noObjects(f, indent)
+			} else {
+				e.objects(f, indent)
+			}
 		default:
 			fmt.Fprintf(e.out, "%s%s%s: %s\n", indent, off, f.key, exampleValue(f))
 		}
@@ -63,6 +67,19 @@ func (e example) objects(f field, indent string) {
 		e.section(f.value.Index(i), at(f.path, i), indent+"    ", "")
 		copy(e.out.Bytes()[begin:], indent+"  - ")
 	}
+}
+
+// noObjects writes an entry of a list that has none by default, all of it
+// switched off.
+func (e example) noObjects(f field, indent string) {
+	fmt.Fprintf(e.out, "%s#%s:\n", indent, f.key)
+	entry := reflect.New(f.value.Type().Elem()).Elem()
+	var out bytes.Buffer
+	inner := indent + "    "
+	example{out: &out, nested: true}.section(entry, at(f.path, 0), inner, "#")
+	// The dash stands before the first key, behind the "#" that is to go.
+	first := fieldsOf(entry, "")[0].key + ":"
+	e.out.Write(bytes.Replace(out.Bytes(), []byte(inner+"#"+first), []byte(indent+"  #- "+first), 1))
 }
 
 // comment writes what is to be known about a key above it.

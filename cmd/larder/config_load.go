@@ -22,6 +22,9 @@ type sources struct {
 	file    string   // "": none
 	environ []string // as os.Environ returns it
 	flags   []flagValue
+	// withoutFiles leaves out what the configuration only names: a command on
+	// the data directory need not hold the server's secrets.
+	withoutFiles bool
 }
 
 // flagValue is a flag that was given on the command line.
@@ -57,7 +60,9 @@ func load(src sources) (*settings, error) {
 	l.readFlags(src.flags)
 	l.findStrays()
 	l.check()
-	l.readFiles()
+	if !src.withoutFiles {
+		l.readFiles()
+	}
 	if len(l.problems) > 0 {
 		l.problems.sort()
 		return nil, l.problems

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -30,15 +29,16 @@ func printConfig(w io.Writer, s *settings) error {
 type printer struct {
 	out     *bytes.Buffer
 	origins origins
+	nested  bool // inside a list of objects
 }
 
 // section prints the keys of a section, each line after indent.
-func (p *printer) section(v reflect.Value, path, indent string) {
+func (p printer) section(v reflect.Value, path, indent string) {
 	for _, f := range fieldsOf(v, path) {
 		switch shapeOf(f.value.Type()) {
 		case section:
-			if f.value.IsZero() {
-				continue
+			if f.value.IsZero() && p.nested {
+				continue // an upstream that wants no auth
 			}
 			fmt.Fprintf(p.out, "%s%s:\n", indent, f.key)
 			p.section(f.value, f.path, indent+"  ")
@@ -52,12 +52,13 @@ func (p *printer) section(v reflect.Value, path, indent string) {
 
 // objects prints a list of sections: the first line of each has a dash in its
 // indent.
-func (p *printer) objects(f field, indent string) {
+func (p printer) objects(f field, indent string) {
 	if f.value.Len() == 0 {
 		fmt.Fprintf(p.out, "%s%s: [] # %s\n", indent, f.key, p.origins.setter(f.path))
 		return
 	}
 	fmt.Fprintf(p.out, "%s%s:\n", indent, f.key)
+	p.nested = true
 	for i := range f.value.Len() {
 		inner := indent + "    "
 		begin := p.out.Len()
@@ -75,12 +76,16 @@ func yamlValue(v reflect.Value) string {
 			items[i] = yamlValue(v.Index(i))
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case table:
-		entries := v.Interface().(map[string]string)
-		items := make([]string, 0, len(entries))
-		for _, name := range slices.Sorted(maps.Keys(entries)) {
-			items = append(items, yamlString(name)+": "+hidden)
+	case table, lists:
+		items := make([]string, 0, v.Len())
+		for _, name := range v.MapKeys() {
+			value := hidden
+			if shapeOf(v.Type()) == lists {
+				value = yamlValue(v.MapIndex(name))
+			}
+			items = append(items, yamlString(name.String())+": "+value)
 		}
+		slices.Sort(items)
 		return "{" + strings.Join(items, ", ") + "}"
 	}
 	text := scalarText(v)

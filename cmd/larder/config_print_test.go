@@ -46,6 +46,11 @@ upstreams:
     urls: [https://registry.example/]
     auth: {type: bearer, token_env: TOKEN}
     headers: {X-Key: s3cret}
+access:
+  - match: ["**"]
+    read: [web-team]
+auth:
+  groups: {web-team: [bob, carol], admins: []}
 `)
 	s, err := load(sources{
 		file:    file,
@@ -79,10 +84,28 @@ upstreams:
     ca: "" # default
     tarball_hosts: [] # default
     concurrency: 64 # default
+hosted:
+  reserved: [] # default
+  allow_shadow: [] # default
+  max_publish: 200MB # default
 cache:
   memory: 64MB # default
   fresh_for: 5m # default
   stale_while_revalidate: 5m # default
+access:
+  - match: ["**"] # FILE:8:5
+    read: [web-team] # FILE:9:5
+    publish: [] # default
+    unpublish: [] # default
+auth:
+  registration: "" # default
+  groups: {admins: [], web-team: [bob, carol]} # FILE:11:3
+bootstrap:
+  user: "" # default
+  password_file: "" # default
+audit:
+  max_size: 100MB # default
+  keep: 10 # default
 log:
   format: text # default
   level: info # default
@@ -94,7 +117,7 @@ log:
 }
 
 // switchedOff finds the keys that the example shows without setting them.
-var switchedOff = regexp.MustCompile(`(?m)^( *)#([a-z_]+:)`)
+var switchedOff = regexp.MustCompile(`(?m)^( *)#((?:- )?[a-z_]+:)`)
 
 func TestExampleIsTheDefaults(t *testing.T) {
 	s, err := load(sources{file: write(t, "larder.yaml", string(exampleConfig()))})
@@ -112,12 +135,13 @@ func TestExampleHoldsWithEverythingSwitchedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.PublicURL == "" || len(s.TrustedProxies) == 0 || s.auths[0].Token != "t" || len(s.Upstreams[0].Headers) == 0 {
+	if s.PublicURL == "" || len(s.TrustedProxies) == 0 || s.auths[0].Token != "t" || len(s.Upstreams[0].Headers) == 0 ||
+		len(s.Access) == 0 || len(s.Auth.Groups) == 0 || s.Bootstrap.User == "" {
 		t.Errorf("an example is missing: %+v", s.Config)
 	}
 }
 
-// allPaths returns every key, those of an upstream as upstreams[].KEY.
+// allPaths returns every key, those in a list as upstreams[].KEY.
 func allPaths(v reflect.Value, path string) []field {
 	var all []field
 	for _, f := range fieldsOf(v, path) {

@@ -143,7 +143,18 @@ upstreams:
     match: ["@x/*"]
     auth: {type: bearer, token: s3cret}
     ca: missing.pem
-hosted: {}
+admin: {}
+access:
+  - match: ["@acme/*", "a b"]
+    read: [authenticated, $all]
+    write: [alice]
+  - {match: ["**"], read: anyone}
+  - {match: ["@late/*"]}
+auth:
+  groups:
+    web-team: [bob, "b:b"]
+    anyone: [bob]
+    none:
 `)
 	_, err := load(sources{
 		file:    file,
@@ -161,7 +172,15 @@ FILE:11:5: upstreams[1].match: is never reached: Main, above, matches every name
 FILE:12:5: upstreams[1].auth: type bearer takes either token_env or token_file
 FILE:12:26: upstreams[1].auth.token: unknown key; secrets are not written into this file: name a variable (token_env, password_env) or a file (token_file, password_file)
 FILE:13:5: upstreams[1].ca: open missing.pem: no such file or directory
-FILE:14:1: hosted: unknown key
+FILE:14:1: admin: unknown key
+FILE:16:24: access[0].match[1]: pattern "a b" matches no package name: it has a character that a URL would escape
+FILE:17:27: access[0].read[1]: "$all" is Verdaccio's word: say anyone or authenticated
+FILE:18:5: access[0].write: unknown key
+FILE:19:27: access[1].read: must be a list ([a, b])
+FILE:20:14: access[2].match[0]: is never reached: access[1].match[0], above, matches "**"
+FILE:23:21: auth.groups.web-team[1]: "b:b" is no user's name
+FILE:24:5: auth.groups.anyone: access rules use the word "anyone" for something else
+FILE:25:5: auth.groups.none: has no value; leave the key out to get its default
 LARDER_CACHE_STALE_WHILE_REVALIDATE: must be a duration, like 30s, 5m or 1h30m
 --log-format: must be text or json, not "xml"`, "FILE", file)
 	var wrong problems
@@ -210,6 +229,23 @@ func TestProblems(t *testing.T) {
 		{"negative staleness", "cache: {stale_while_revalidate: -1s}", "cache.stale_while_revalidate: must be more than 0"},
 		{"no memory", "cache: {memory: 0}", "cache.memory: must be more than 0"},
 		{"level", "log: {level: loud}", `log.level: must be debug, info, warn or error, not "loud"`},
+		{"reserved is no pattern", "hosted: {reserved: ['@acme/*', '@acme']}", `hosted.reserved[1]: pattern "@acme" matches no package name: it is not of the form @scope/name`},
+		{"shadow is no pattern", "hosted: {allow_shadow: ['a b']}", `hosted.allow_shadow[0]: pattern "a b" matches no package name: it has a character that a URL would escape`},
+		{"nothing may be published", "hosted: {max_publish: 0}", "hosted.max_publish: must be more than 0"},
+		{"registration", "auth: {registration: yes}", `auth.registration: must be open, closed or "", not "yes"`},
+		{"group of a lone user", "auth: {groups: {admins: alice}}", "auth.groups.admins: must be a list ([a, b])"},
+		{"groups are a list", "auth: {groups: [admins]}", "auth.groups: must be a mapping (key: value)"},
+		{"group twice", "auth: {groups: {a: [x], a: [y]}}", "auth.groups.a: given twice, first in line 1"},
+		{"group of groups", "auth: {groups: {a: [[x]]}}", "auth.groups.a[0]: must be a single value"},
+		{"group is anyone", "auth: {groups: {a: [anyone]}}", `auth.groups.a[0]: "anyone" is no user`},
+		{"rule without pattern", "access: [{read: [anyone]}]", `access[0].match: must hold at least one pattern; "**" is every name`},
+		{"rule twice", "access: [{match: [a, b]}, {match: [b]}]", `access[1].match[0]: is never reached: access[0].match[1], above, matches "b"`},
+		{"nobody can be called so", "access: [{match: [a], publish: ['b:c']}]", `access[0].publish[0]: "b:c" is no user's name`},
+		{"bootstrap without password", "bootstrap: {user: alice}", "bootstrap.user: needs bootstrap.password_file beside it"},
+		{"bootstrap without user", "bootstrap: {password_file: f}", "bootstrap.password_file: needs bootstrap.user beside it"},
+		{"bootstrap of a word", "bootstrap: {user: anyone, password_file: f}", `bootstrap.user: "anyone" cannot be a user's name: access rules use that word for something else`},
+		{"tiny audit log", "audit: {max_size: 10KB}", "audit.max_size: must be at least 1MB"},
+		{"no audit log kept", "audit: {keep: 0}", "audit.keep: must be from 1 to 1000"},
 		{"nameless upstream", "upstreams: [{urls: [https://a.example/]}]", "upstreams[0].name: is missing"},
 		{"two of one name", entry + "match: [a]}, {name: a, urls: [https://b.example/]}]", "upstreams[1].name: is taken: a is the name of two upstreams"},
 		{"no pattern", entry + "match: []}]", `upstreams[0].match: must hold at least one pattern; "**" is every name`},
@@ -305,6 +341,7 @@ func TestStrayVariablesAreNamed(t *testing.T) {
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("listen: [':1', a:2]\ncache:\n  memory: 1GiB # much\n  fresh_for: 0x10\n"))
 	f.Add([]byte("upstreams: [{name: a, urls: [http://a], headers: {A: \"\\x00\\u1234\"}}]\nlisten: ['[::1]:0']"))
+	f.Add([]byte("access: [{match: ['@a/*'], read: [b, anyone]}]\nauth:\n  groups:\n    b: [c, \"d e\"]\n    ? f\n    : []\n"))
 	f.Add([]byte("a: &a [*a]\n<<: *a\n? [b]\n: |\n  c\n--- !!str\n..."))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > maxFileBytes {

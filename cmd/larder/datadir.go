@@ -81,6 +81,12 @@ func (d *dataDir) cachePath() string {
 	return filepath.Join(d.path, "cache", "v"+strconv.Itoa(cacheVersion))
 }
 
+// What the data directory called data holds beside the cache. None of it can be
+// fetched again from anywhere.
+func hostedPath(data string) string { return filepath.Join(data, "hosted") }
+func authPath(data string) string   { return filepath.Join(data, "auth") }
+func auditPath(data string) string  { return filepath.Join(data, "audit", "audit.jsonl") }
+
 var versionDir = regexp.MustCompile(`^v([0-9]{1,9})$`)
 
 // sweepCaches removes the caches of older releases. Those of newer ones stay,

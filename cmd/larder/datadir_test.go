@@ -79,7 +79,7 @@ func TestSweepRemovesOnlyOlderCaches(t *testing.T) {
 func TestWriteProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "data")
-		probe := &writeProbe{dir: dir}
+		probe := &writeProbe{name: "data directory", dir: dir}
 		err := probe.Run(t.Context())
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("without a directory the probe says %v", err)

@@ -104,7 +104,7 @@ func launch(t *testing.T, environ []string, args ...string) (r *running, stop fu
 	t.Helper()
 	r = newRunning(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { r.end(run(ctx, args, environ, &bytes.Buffer{}, r)) }()
+	go func() { r.end(run(ctx, args, environ, strings.NewReader(""), &bytes.Buffer{}, r)) }()
 	t.Cleanup(func() {
 		cancel()
 		r.exit()
@@ -170,7 +170,7 @@ func TestCommandLine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), strings.Fields(tt.args), tt.env, &stdout, &stderr)
+			status := run(t.Context(), strings.Fields(tt.args), tt.env, strings.NewReader(""), &stdout, &stderr)
 			if status != tt.status {
 				t.Errorf("status %d, want %d", status, tt.status)
 			}
@@ -188,7 +188,7 @@ func TestInitWritesAFileThatServes(t *testing.T) {
 	file := t.TempDir() + "/larder.yaml"
 	var out bytes.Buffer
 	for _, args := range [][]string{{"config", "init", file}, {"config", "check", file}} {
-		if status := run(t.Context(), args, nil, &out, &out); status != exitOK {
+		if status := run(t.Context(), args, nil, strings.NewReader(""), &out, &out); status != exitOK {
 			t.Fatalf("%v: status %d: %s", args, status, &out)
 		}
 	}
@@ -205,4 +205,12 @@ func TestVersion(t *testing.T) {
 	if b := readBuild(); b.version == "" || b.commit == "" {
 		t.Errorf("an untold build is %+v", b)
 	}
+}
+
+// cli runs a command that ends by itself.
+func cli(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = run(t.Context(), args, nil, strings.NewReader(stdin), &out, &errs)
+	return status, out.String(), errs.String()
 }

@@ -13,10 +13,10 @@ import (
 // probeFor is how long the outcome of a write probe is believed.
 const probeFor = 5 * time.Second
 
-// writeProbe is the condition of health that the data directory can be
-// written.
+// writeProbe is the condition of health that a directory can be written.
 type writeProbe struct {
-	dir string
+	name string // what it is called to whoever asks for the server's health
+	dir  string
 
 	mu   sync.Mutex // guards the rest; not held during I/O
 	when time.Time  // of the last probe
@@ -31,7 +31,9 @@ func (p *writeProbe) Run(context.Context) error {
 	if !when.IsZero() && time.Since(when) < probeFor {
 		return err
 	}
-	err = tryWrite(p.dir)
+	if err = tryWrite(p.dir); err != nil {
+		err = fmt.Errorf("the %s cannot be written: %w", p.name, err)
+	}
 	p.mu.Lock()
 	p.when, p.err = time.Now(), err
 	p.mu.Unlock()
@@ -39,19 +41,16 @@ func (p *writeProbe) Run(context.Context) error {
 }
 
 // tryWrite writes and removes a file in dir. Its errors are shown to whoever
-// asks for the server's health, so they name no path.
+// asks, so they name no path.
 func tryWrite(dir string) error {
-	f, err := os.CreateTemp(dir, "probe-")
+	f, err := os.CreateTemp(dir, ".probe-")
 	if err == nil {
 		_, err = f.WriteString("ok\n")
 		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-	}
-	if err == nil {
-		return nil
 	}
 	var named *fs.PathError
 	if errors.As(err, &named) {
 		err = named.Err
 	}
-	return fmt.Errorf("the data directory cannot be written: %w", err)
+	return err
 }

@@ -26,6 +26,9 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 	if len(s.strays) > 0 {
 		log.Warn("environment variables that are no settings", "names", s.strays)
 	}
+	for _, w := range s.warnings() {
+		log.Warn(w.String())
+	}
 	srv, err := newServer(s, info, log)
 	if err != nil {
 		return err

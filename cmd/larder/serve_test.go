@@ -148,14 +148,15 @@ func TestReadinessNamesTheDataDirectory(t *testing.T) {
 	data := args[4]
 	larder, _ := launch(t, nil, args...)
 	base := larder.url()
-	if status, body := get(t, base+"-/health/ready"); status != http.StatusOK || !strings.Contains(body, `"data directory"`) {
+	if status, body := get(t, base+"-/health/ready"); status != http.StatusOK || !strings.Contains(body, `"data directory"`) ||
+		!strings.Contains(body, "published packages") || !strings.Contains(body, "accounts") {
 		t.Errorf("status %d, %s", status, body)
 	}
 	if strings.Contains(larder.output(), "probe-") {
 		t.Error("the probe is in the log")
 	}
-	if entries, err := os.ReadDir(data); err != nil || len(entries) != 2 {
-		t.Errorf("the data directory holds %v, %v; want cache and lock", entries, err)
+	if entries, err := os.ReadDir(data); err != nil || len(entries) != 5 {
+		t.Errorf("the data directory holds %v, %v; want audit, auth, cache, hosted and lock", entries, err)
 	}
 }
 

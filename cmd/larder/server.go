@@ -13,10 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"larder/auth"
 	"larder/cache"
+	"larder/hosted"
 	"larder/metrics"
 	"larder/proxy"
 	"larder/upstream"
+	"larder/web"
 )
 
 // The bounds of a connection. There is none on the time to write a response:
@@ -42,6 +45,10 @@ type server struct {
 	blobs      *cache.Blobs
 	documents  *cache.Documents
 	registries []*upstream.Registry
+	journal    *auth.Journal
+	accounts   *auth.Auth
+	private    *cache.Dir // the store of hosted
+	hosted     *hosted.Packages
 	proxy      *proxy.Server
 	http       *http.Server
 	broken     chan error // gets the first error of a listener
@@ -74,6 +81,9 @@ func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
 // left in srv for stop.
 func (srv *server) build(ctx context.Context, s *settings, info build) (err error) {
 	counters := metrics.New(info.version, info.commit)
+	if err := srv.buildPrivate(ctx, s, info, counters); err != nil {
+		return err
+	}
 	srv.store, err = cache.OpenDir(cache.DirConfig{Path: srv.data.cachePath(), Metrics: counters, Log: srv.log})
 	if err != nil {
 		return err
@@ -98,8 +108,17 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
 		Store: srv.store, Memory: int64(s.Cache.Memory), Metrics: counters, Log: srv.log,
 	})
-	probe := &writeProbe{dir: srv.data.path}
+	pages, err := web.New(web.Config{Auth: srv.accounts, Log: srv.log})
+	if err != nil {
+		return err
+	}
 	srv.proxy, err = proxy.New(proxy.Config{
+		Hosted:         srv.hosted,
+		Reserved:       s.Hosted.Reserved,
+		AllowShadow:    s.Hosted.AllowShadow,
+		Auth:           srv.accounts,
+		Journal:        srv.journal,
+		Web:            pages,
 		Upstreams:      srv.registries,
 		Blobs:          srv.blobs,
 		Documents:      srv.documents,
@@ -109,7 +128,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Via:            via,
 		Metrics:        counters,
 		Log:            srv.log,
-		Checks:         []proxy.Check{{Name: "data directory", Run: probe.Run}},
+		Checks:         checks(srv.data.path),
 	})
 	if err != nil {
 		return err
@@ -123,6 +142,45 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		ErrorLog:          slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// buildPrivate opens what is kept of accounts and of packages published here.
+func (srv *server) buildPrivate(ctx context.Context, s *settings, info build, counters *metrics.Metrics) (err error) {
+	srv.journal, err = openJournal(srv.data.path, s.Audit)
+	if err != nil {
+		return err
+	}
+	srv.accounts, err = openAuth(srv.data.path, s, info, srv.journal, counters, srv.log)
+	if err != nil {
+		return err
+	}
+	if err := bootstrap(ctx, srv.accounts, srv.journal, s.Bootstrap, srv.log); err != nil {
+		return err
+	}
+	if names := unclaimed(s, srv.accounts); s.registrationOpen() && len(names) > 0 {
+		srv.log.Warn("registration is open, and whoever takes one of these names gets the rights that go with it", "names", names)
+	}
+	srv.hosted, srv.private, err = openHosted(srv.data.path, hosted.Config{
+		MaxPublish: int64(s.Hosted.MaxPublish),
+		Sign:       srv.accounts.Sign,
+		Metrics:    counters,
+		Log:        srv.log,
+	}, info, false)
+	return err
+}
+
+// checks are the conditions of health that package proxy does not know of. The
+// directories may be on volumes of their own.
+func checks(data string) []proxy.Check {
+	var checks []proxy.Check
+	for _, p := range []*writeProbe{
+		{name: "data directory", dir: data},
+		{name: "directory of published packages", dir: hostedPath(data)},
+		{name: "directory of accounts", dir: authPath(data)},
+	} {
+		checks = append(checks, proxy.Check{Name: p.name, Run: p.Run})
+	}
+	return checks
 }
 
 // upstreamConfig translates what the configuration says about an upstream.
@@ -197,12 +255,22 @@ func (srv *server) stop(ctx context.Context) error {
 		}
 	}
 	srv.running.Wait()
-	var err error
+	// From the top down: the journal takes what the accounts still say.
+	var errs []error
 	if srv.documents != nil {
-		err = srv.documents.Close()
+		errs = append(errs, srv.documents.Close())
 	}
 	if srv.store != nil {
-		err = errors.Join(err, srv.store.Close())
+		errs = append(errs, srv.store.Close())
 	}
-	return errors.Join(err, srv.data.Close())
+	if srv.hosted != nil {
+		errs = append(errs, srv.hosted.Close(), srv.private.Close())
+	}
+	if srv.accounts != nil {
+		errs = append(errs, srv.accounts.Close())
+	}
+	if srv.journal != nil {
+		errs = append(errs, srv.journal.Close())
+	}
+	return errors.Join(append(errs, srv.data.Close())...)
 }
