@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/peterbourgon/diskv/v3"
 
 	"larder/metrics"
@@ -53,7 +54,8 @@ type Dir struct {
 	disk     *diskv.Diskv
 	clock    revClock
 	seed     maphash.Seed
-	locks    [lockStripes]sync.Mutex // see lock
+	locks    [lockStripes]sync.Mutex      // see lock
+	rooted   *lru.Cache[string, struct{}] // owners whose directory is durable up to objects/; see root
 	size     ledger
 	temps    atomic.Uint64 // numbers the temporary files
 	metrics  *metrics.Metrics
@@ -67,6 +69,9 @@ const (
 	// nobody else: packages from a private upstream lie here.
 	filePerm = 0o640
 	dirPerm  = 0o750
+
+	// maxRooted is how many owners are remembered to be rooted.
+	maxRooted = 16384
 
 	// lockStripes is how many keys can be changed at once without waiting
 	// for each other.
@@ -88,6 +93,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 		durable: cfg.Durable,
 		shared:  cfg.Shared,
 		seed:    maphash.MakeSeed(),
+		rooted:  newLRU[struct{}](maxRooted),
 		metrics: cfg.Metrics,
 		log:     logOrDiscard(cfg.Log),
 	}
@@ -139,6 +145,9 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 		return nil, err
 	}
 	f, err := os.Open(d.path(owner, file))
+	if errors.Is(err, fs.ErrNotExist) && d.durable {
+		err = d.absent(err)
+	}
 	if err != nil {
 		return nil, d.count("open", err)
 	}
@@ -151,6 +160,15 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 		return nil, d.count("open", err)
 	}
 	return &Object{Content: f, Info: fileInfo(key, fi)}, nil
+}
+
+// absent returns what it means that a file of a durable store is not there:
+// missing, but only if the store is. Of a volume that is gone nothing is known.
+func (d *Dir) absent(missing error) error {
+	if _, err := os.Stat(d.objects); err != nil {
+		return fmt.Errorf("cache: the store is gone: %s cannot be looked at", d.objects)
+	}
+	return missing
 }
 
 // Delete implements Store. Directories that become empty go with the object.
@@ -169,6 +187,8 @@ func (d *Dir) Delete(_ context.Context, key string, p Precondition) error {
 		if err := p.check(true, fileRev(old)); err != nil {
 			return fmt.Errorf("delete %s: %w", key, err)
 		}
+		// Its directory may go with it, and if it comes back it is not rooted.
+		d.rooted.Remove(owner)
 		err = d.disk.Erase(key)
 	}
 	if err != nil {

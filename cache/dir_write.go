@@ -42,7 +42,8 @@ type dirWriter struct {
 	dir              *Dir
 	key, owner, file string
 	temp             *os.File
-	failed           error // of an earlier Write
+	failed           error       // of an earlier Write or Flush
+	flushed          fs.FileInfo // the final file's, after Flush
 	ended            bool
 }
 
@@ -94,11 +95,12 @@ func (w *dirWriter) Commit(p Precondition) (rev string, err error) {
 		return "", fs.ErrClosed
 	}
 	w.ended = true
-	fi, err := w.finish()
+	err = w.Flush()
 	if err == nil {
-		err = w.dir.publish(w, fi, p)
+		err = w.dir.publish(w, w.flushed, p)
 	}
 	if err != nil {
+		w.temp.Close() // as it is already, unless a Write failed
 		// After a rename there is nothing left to remove.
 		if rmErr := os.Remove(w.temp.Name()); !errors.Is(rmErr, fs.ErrNotExist) {
 			err = errors.Join(err, rmErr)
@@ -108,18 +110,22 @@ func (w *dirWriter) Commit(p Precondition) (rev string, err error) {
 		}
 		return "", fmt.Errorf("commit %s: %w", w.key, err)
 	}
-	return fileRev(fi), nil
+	return fileRev(w.flushed), nil
 }
 
-// finish brings the temporary file into its final state and closes it.
-func (w *dirWriter) finish() (fs.FileInfo, error) {
+// Flush implements Flusher. It brings the temporary file into its final state
+// and closes it.
+func (w *dirWriter) Flush() error {
+	if w.flushed != nil || w.failed != nil {
+		return w.failed
+	}
 	fi, err := w.dir.clock.stamp(w.temp.Name())
-	err = errors.Join(w.failed, err)
 	if err == nil && w.dir.durable {
 		err = w.temp.Sync()
 	}
 	// Network file systems report late write errors here.
-	return fi, errors.Join(err, w.temp.Close())
+	w.flushed, w.failed = fi, errors.Join(err, w.temp.Close())
+	return w.failed
 }
 
 // publish moves the finished file to its key if p holds.
@@ -149,10 +155,26 @@ func (d *Dir) publish(w *dirWriter, fi fs.FileInfo, p Precondition) error {
 	if !d.durable {
 		return nil
 	}
-	err = d.syncPath(w.owner)
+	err = d.root(w.owner)
 	if err != nil && !exists {
 		err = errors.Join(err, d.disk.Erase(w.key))
 		d.account(w.owner, -bytes, -files)
+	}
+	return err
+}
+
+// root makes the names on the way from owner's directory, into which a file has
+// just come, up to objects/ durable. Where that has been done before, the
+// owner's own directory is enough: Delete forgets it before it removes anything,
+// so that whoever still finds it here has put the file into a directory that
+// has been there all the time.
+func (d *Dir) root(owner string) error {
+	if d.rooted.Contains(owner) {
+		return syncDir(d.path(owner, ""))
+	}
+	err := d.syncPath(owner)
+	if err == nil {
+		d.rooted.Add(owner, struct{}{})
 	}
 	return err
 }

@@ -85,6 +85,14 @@ type Follower interface {
 	Follow() (FollowReader, error)
 }
 
+// Flusher is what a Writer implements if its bytes can be made durable ahead of
+// Commit, which then has less to wait for: several Writers can be flushed at
+// once, where their Commits have an order. The Writers of Dir do.
+type Flusher interface {
+	// Flush ends the writing. Its error is Commit's, too.
+	Flush() error
+}
+
 // FollowReader reads a growing object. ReadAt returns io.EOF where the bytes
 // written so far end, as a file does; more may come later.
 type FollowReader interface {
