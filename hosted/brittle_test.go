@@ -22,7 +22,7 @@ type brittle struct {
 func newBrittle(s cache.Store) *brittle { return &brittle{Store: s, calls: make(map[string]int)} }
 
 // breaks makes operations fail with what fn returns; fn may be nil. op is
-// "open", "read", "create", "write", "commit", "walk" or "delete".
+// "open", "read", "create", "write", "flush", "commit", "walk" or "delete".
 func (s *brittle) breaks(fn func(op, key string) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,6 +114,13 @@ func (w *brittleWriter) Write(p []byte) (int, error) {
 func (w *brittleWriter) Retarget(key string) error {
 	w.key = key
 	return w.Writer.(cache.Retargeter).Retarget(key)
+}
+
+func (w *brittleWriter) Flush() error {
+	if err := w.store.try("flush", w.key); err != nil {
+		return err
+	}
+	return flush(w.Writer)
 }
 
 func (w *brittleWriter) Commit(p cache.Precondition) (string, error) {

@@ -27,8 +27,9 @@ func TestBrokenPublish(t *testing.T) {
 		{"the blob cannot be created", "create", isBlob, 0},
 		{"the blob cannot be written", "write", isBlob, 0},
 		{"the blob cannot be committed", "commit", isBlob, 0},
-		{"the document cannot be created", "create", isDocument, 1},
-		{"the document cannot be written", "write", isDocument, 1},
+		{"the document cannot be created", "create", isDocument, 0},
+		{"the document cannot be written", "write", isDocument, 0},
+		{"the document cannot be flushed", "flush", isDocument, 1},
 		{"the document cannot be committed", "commit", isDocument, 1},
 		{"the document cannot be opened", "open", isDocument, 0},
 	}

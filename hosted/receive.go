@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
 
 	"larder/npm"
@@ -47,6 +48,12 @@ func (p *Packages) Receive(ctx context.Context, name string, body io.Reader) (*U
 	}
 	u.Put = put
 	return u, nil
+}
+
+// MaxBody returns the size in bytes above which no body of a PUT can be
+// right: the biggest tarball in base64 and everything around it.
+func (p *Packages) MaxBody() int64 {
+	return int64(base64.StdEncoding.EncodedLen(int(p.maxPublish))) + p.maxDocument
 }
 
 // Close throws away what was not published.

@@ -148,16 +148,11 @@ func (p *Packages) commit(ctx context.Context, d *draft, old *Package) (*Package
 		return nil, &npm.Error{Kind: npm.TooLarge,
 			Msg: fmt.Sprintf("the documents of all versions together would be larger than %d bytes: unpublish some", p.maxDocument)}
 	}
-	if d.blob != nil {
-		if err := d.blob(); err != nil {
-			return nil, err
-		}
-	}
 	precondition := cache.IfAbsent()
 	if old != nil {
 		precondition = cache.IfRev(old.storeRev)
 	}
-	storeRev, err := p.put(ctx, documentKey(d.Name), data, precondition)
+	storeRev, err := p.put(ctx, d, data, precondition)
 	if err != nil {
 		p.reindex(ctx, d.Name)
 		return nil, err
@@ -176,9 +171,11 @@ func (p *Packages) reindex(ctx context.Context, name string) {
 	}
 }
 
-// put writes one object.
-func (p *Packages) put(ctx context.Context, key string, data []byte, precondition cache.Precondition) (rev string, err error) {
-	w, err := p.store.Create(ctx, key)
+// put writes the document, and before it the blob that it newly names. Their
+// bytes go to disk together, since that is what takes time; the document
+// becomes visible when the blob has.
+func (p *Packages) put(ctx context.Context, d *draft, data []byte, precondition cache.Precondition) (rev string, err error) {
+	w, err := p.store.Create(ctx, documentKey(d.Name))
 	if err != nil {
 		return "", writeFault(err)
 	}
@@ -186,11 +183,27 @@ func (p *Packages) put(ctx context.Context, key string, data []byte, preconditio
 	if _, err := w.Write(data); err != nil {
 		return "", writeFault(err)
 	}
+	if d.blob != nil {
+		flushed := make(chan error, 1)
+		go func() { flushed <- flush(w) }()
+		if err := errors.Join(d.blob(), writeFault(<-flushed)); err != nil {
+			return "", err
+		}
+	}
 	rev, err = w.Commit(precondition)
 	if errors.Is(err, cache.ErrPrecondition) {
 		return "", err
 	}
 	return rev, writeFault(err)
+}
+
+// flush makes what was written durable, where the store can do so before a
+// Commit.
+func flush(w cache.Writer) error {
+	if f, ok := w.(cache.Flusher); ok {
+		return f.Flush()
+	}
+	return nil
 }
 
 // deleteBlobs deletes what is gone from the document. What cannot be deleted is
