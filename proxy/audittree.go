@@ -60,7 +60,7 @@ const nothingFound = `{"actions":[],"advisories":{},"muted":[],"metadata":{` +
 // answer for, below with it, so that it does not learn their names. It tells
 // whether a dependency is left to ask about.
 func (s *Server) prune(ctx context.Context, body []byte) (pruned []byte, left bool, err error) {
-	p := pruner{known: make(map[string]bool), foreign: func(name string) bool {
+	p := &pruner{known: make(map[string]bool), foreign: func(name string) bool {
 		return npm.CheckName(name) == nil && s.publicSource(ctx, name) != s.catchAll
 	}}
 	var tree map[string]any
@@ -83,10 +83,8 @@ func (s *Server) prune(ctx context.Context, body []byte) (pruned []byte, left bo
 		}
 	}
 	p.prune(tree)
-	requires, _ := tree["requires"].(map[string]any)
-	dependencies, _ := tree["dependencies"].(map[string]any)
 	pruned, err = encode(tree)
-	return pruned, len(requires)+len(dependencies) > 0, err
+	return pruned, p.left, err
 }
 
 // pruner prunes a tree in which the same names stand again and again.
@@ -96,10 +94,11 @@ type pruner struct {
 	// workspaces) is not foreign.
 	foreign func(name string) bool
 	known   map[string]bool // what foreign has said
+	left    bool            // a dependency was not cut, and its name is one
 }
 
 // cuts reports whether name must be cut out.
-func (p pruner) cuts(name string) bool {
+func (p *pruner) cuts(name string) bool {
 	cut, ok := p.known[name]
 	if !ok {
 		cut = p.foreign(name)
@@ -110,11 +109,13 @@ func (p pruner) cuts(name string) bool {
 
 // prune prunes one package of the tree and those below it. The depth is
 // bounded by encoding/json, which refuses to decode more than 10,000 levels.
-func (p pruner) prune(node map[string]any) {
+func (p *pruner) prune(node map[string]any) {
 	requires, _ := node["requires"].(map[string]any) // pnpm and some lockfiles have "requires": true
 	for name, spec := range requires {
 		if p.cuts(name) || p.cuts(aliased(spec)) {
 			delete(requires, name)
+		} else if npm.CheckName(name) == nil { // pnpm's "." is the project itself
+			p.left = true
 		}
 	}
 	dependencies, _ := node["dependencies"].(map[string]any)
@@ -123,6 +124,7 @@ func (p pruner) prune(node map[string]any) {
 		if p.cuts(name) || p.cuts(aliased(child["version"])) {
 			delete(dependencies, name)
 		} else {
+			p.left = p.left || npm.CheckName(name) == nil
 			p.prune(child)
 		}
 	}

@@ -13,8 +13,7 @@ var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 func TestChecklist84_UnknownEndpoints(t *testing.T) {
 	p := newPair(t)
 	for _, path := range []string{
-		"/-/", "/-/all", "/-/v1/login", "/-/npm/v1/user", "/-/npm/v1/tokens", "/-/org/acme/user", "/-/package/is-odd/access",
-		"/-/package/is-odd/collaborators", "/-/package/@types%2fms/trust", "/-/user/org.couchdb.user:alice", "/-/stage", "/-/nope",
+		"/-/", "/-/all", "/-/org/acme/user", "/-/package/@types%2fms/trust", "/-/user/alice", "/-/stage", "/-/nope",
 		"/-/npm/v1/security/other", "/-/ping/pong", "/-/health", "/-/v1", "/-/npm/v1/attestations", "/-/npm%2fv1/keys",
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
@@ -28,35 +27,42 @@ func TestChecklist84_UnknownEndpoints(t *testing.T) {
 }
 
 func TestChecklist85_EveryRouteWithEveryMethod(t *testing.T) {
-	read, post := []string{"GET", "HEAD", "OPTIONS"}, []string{"POST", "OPTIONS"}
+	read, post, options := []string{"GET", "HEAD", "OPTIONS"}, []string{"POST", "OPTIONS"}, []string{"OPTIONS"}
 	tests := []struct {
 		path    string
-		allowed []string
+		allowed []string // to anyone
+		writes  []string // to who has logged in
 	}{
-		{"/", read},
-		{"/is-odd", read},
-		{"/@types%2fms", read},
-		{"/@types/ms", read},
-		{"/is-odd/latest", read},
-		{"/@types%2fms/2.1.0", read},
-		{"/is-odd/-/is-odd-3.0.1.tgz", read},
-		{"/@types/ms/-/ms-2.1.0.tgz", read},
-		{"/-/package/is-odd/dist-tags", read},
-		{"/-/npm/v1/attestations/@types%2fms@2.1.0", read},
-		{"/-/npm/v1/keys", read},
-		{"/-/v1/search?text=odd", read},
-		{"/-/ping", read},
-		{"/-/ping/", read},
-		{"/-/health/live", read},
-		{"/-/health/ready", read},
-		{"/-/metrics", read},
-		{bulkAudit, post},
-		{quickAudit, post},
-		{fullAudit, post},
-		// Writes, which a server without packages of its own does not take.
-		{"/-/package/is-odd/dist-tags/latest", []string{"OPTIONS"}},
-		{"/is-odd/-rev/1-a", []string{"OPTIONS"}},
-		{"/is-odd/-/is-odd-3.0.1.tgz/-rev/1-a", []string{"OPTIONS"}},
+		{"/", read, nil},
+		{"/is-odd", read, []string{"PUT"}},
+		{"/@types%2fms", read, []string{"PUT"}},
+		{"/@types/ms", read, []string{"PUT"}},
+		{"/is-odd/latest", read, []string{"PUT"}},
+		{"/@types%2fms/2.1.0", read, []string{"PUT"}},
+		{"/is-odd/-/is-odd-3.0.1.tgz", read, nil},
+		{"/@types/ms/-/ms-2.1.0.tgz", read, nil},
+		{"/-/package/is-odd/dist-tags", read, []string{"POST"}},
+		{"/-/npm/v1/attestations/@types%2fms@2.1.0", read, nil},
+		{"/-/npm/v1/keys", read, nil},
+		{"/-/v1/search?text=odd", read, nil},
+		{"/-/ping", read, nil},
+		{"/-/ping/", read, nil},
+		{"/-/health/live", read, nil},
+		{"/-/health/ready", read, nil},
+		{"/-/metrics", read, nil},
+		{bulkAudit, post, nil},
+		{quickAudit, post, nil},
+		{fullAudit, post, nil},
+		{"/-/package/is-odd/dist-tags/latest", options, []string{"PUT", "POST", "DELETE"}},
+		{"/is-odd/-rev/1-a", options, []string{"PUT", "DELETE"}},
+		{"/is-odd/-/is-odd-3.0.1.tgz/-rev/1-a", options, []string{"PUT", "DELETE"}},
+		{"/-/whoami", options, []string{"GET", "HEAD"}},
+		{"/-/npm/v1/user", options, []string{"GET", "HEAD", "POST"}},
+		{"/-/npm/v1/tokens", options, []string{"GET", "HEAD", "POST"}},
+		{"/-/npm/v1/tokens/token/0123456789abcdef", options, []string{"DELETE"}},
+		{"/-/user/token/0123456789abcdef", options, []string{"DELETE"}},
+		{"/-/_view/starredByUser?key=%22alice%22", read, nil},
+		{"/-/package/is-odd/visibility", read, []string{"POST"}},
 	}
 	p := newPair(t)
 	for _, tt := range tests {
@@ -72,6 +78,10 @@ func TestChecklist85_EveryRouteWithEveryMethod(t *testing.T) {
 					t.Errorf("%s: no X-Request-Id", method)
 				}
 				switch {
+				case method == "PUT" && strings.Contains(tt.path, ".tgz/-rev/"): // npm 1 put tarballs by themselves
+					if err := r.refusal(http.StatusBadRequest); err != nil {
+						t.Errorf("PUT: %v", err)
+					}
 				case method == "OPTIONS":
 					if r.status != http.StatusNoContent || r.header.Get("Access-Control-Allow-Origin") != "*" {
 						t.Errorf("OPTIONS: %d %v", r.status, r.header)
@@ -80,8 +90,12 @@ func TestChecklist85_EveryRouteWithEveryMethod(t *testing.T) {
 					if r.status != http.StatusOK {
 						t.Errorf("%s: %d %s", method, r.status, r.body)
 					}
+				case slices.Contains(tt.writes, method):
+					if r.status != http.StatusUnauthorized {
+						t.Errorf("%s: %d %s", method, r.status, r.body)
+					}
 				default:
-					p.wantNotAllowed(t, method, r, tt.allowed)
+					p.wantNotAllowed(t, method, r, slices.Concat(tt.allowed, tt.writes))
 				}
 			}
 		})
