@@ -38,6 +38,8 @@ type pair struct {
 	port     int    // of larder, the same after each start
 	data     string // larder's directory
 	env      []string
+	args     []string // further flags
+	binary   string   // larder; "" is the one that is built as the tests are
 	client   *http.Client
 }
 
@@ -92,6 +94,10 @@ func (p *pair) start(t *testing.T) {
 		"GORACE=atexit_sleep_ms=20", // the default, a second, is long for so many ends
 	}, p.env...)
 	var err error
+	if p.binary == "" {
+		p.binary = testedBinary(t)
+	}
+	args := append([]string{"--data", p.data, "--upstream", p.upstream}, p.args...)
 	for range startTries {
 		fresh := p.port == 0
 		if fresh {
@@ -99,7 +105,7 @@ func (p *pair) start(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p.larder, err = startLarder(p.port, []string{"--data", p.data, "--upstream", p.upstream}, env)
+		p.larder, err = startBinary(p.binary, p.port, args, env)
 		if err == nil {
 			return
 		}

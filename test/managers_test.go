@@ -20,6 +20,11 @@ type manager struct {
 	// install resolves and installs, frozen installs what the lockfile says and
 	// nothing else.
 	install, frozen []string
+	// publish publishes the package in the current directory; nil for one that
+	// cannot.
+	publish []string
+	// credentials is what a token adds to the file of config.
+	credentials func(base, token string) string
 	// public turns a lockfile written through base into the one that the same
 	// versions get from the public registry.
 	public func(lockfile, base string) string
@@ -29,7 +34,7 @@ type manager struct {
 func managerOf(client string) (manager, error) {
 	name, version, _ := strings.Cut(client, "-")
 	switch name {
-	case "npm":
+	case "npm", "lerna": // which is configured like npm
 		return npm(), nil
 	case "yarn":
 		if version == "1" {
@@ -50,12 +55,14 @@ func managerOf(client string) (manager, error) {
 
 func npm() manager {
 	return manager{
-		lockfile: "package-lock.json",
-		config:   npmrc,
-		env:      fixed("npm_config_update_notifier=false"),
-		install:  []string{"npm", "install"},
-		frozen:   []string{"npm", "ci"},
-		public:   publicURLs,
+		lockfile:    "package-lock.json",
+		config:      npmrc,
+		env:         fixed("npm_config_update_notifier=false"),
+		install:     []string{"npm", "install"},
+		frozen:      []string{"npm", "ci"},
+		public:      publicURLs,
+		publish:     []string{"npm", "publish"},
+		credentials: npmrcToken,
 	}
 }
 
@@ -63,12 +70,15 @@ func yarn1() manager {
 	return manager{
 		lockfile: "yarn.lock",
 		config:   npmrc,
-		// Run by root, it would cache below /usr/local.
+		// Run by root, it would keep its cache and its logins below /usr/local,
+		// but not under fakeroot.
 		env: func(s *session) []string {
-			return []string{"YARN_DISABLE_SELF_UPDATE_CHECK=true", "YARN_CACHE_FOLDER=" + filepath.Join(s.home, "yarn")}
+			return []string{"YARN_DISABLE_SELF_UPDATE_CHECK=true", "YARN_CACHE_FOLDER=" + filepath.Join(s.home, "yarn"), "FAKEROOTKEY=1"}
 		},
-		install: []string{"yarn", "install", "--non-interactive"},
-		frozen:  []string{"yarn", "install", "--non-interactive", "--frozen-lockfile"},
+		install:     []string{"yarn", "install", "--non-interactive"},
+		frozen:      []string{"yarn", "install", "--non-interactive", "--frozen-lockfile"},
+		publish:     []string{"yarn", "publish", "--non-interactive"},
+		credentials: npmrcToken,
 	}
 }
 
@@ -80,42 +90,49 @@ func berry() manager {
 		},
 		env: fixed("YARN_ENABLE_TELEMETRY=false", "YARN_NODE_LINKER=node-modules",
 			"YARN_HTTPS_PROXY="+deadProxy), // it does not read HTTPS_PROXY
-		install: []string{"yarn", "install"},
-		frozen:  []string{"yarn", "install", "--immutable"},
-		public:  publicURLs,
+		install:     []string{"yarn", "install"},
+		frozen:      []string{"yarn", "install", "--immutable"},
+		public:      publicURLs,
+		publish:     []string{"yarn", "npm", "publish"},
+		credentials: func(_, token string) string { return "npmAuthToken: " + token + "\n" },
 	}
 }
 
 func pnpm() manager {
 	return manager{
-		lockfile: "pnpm-lock.yaml",
-		config:   npmrc,
-		env:      fixed("npm_config_update_notifier=false"),
-		install:  []string{"pnpm", "install", "--no-frozen-lockfile"},
-		frozen:   []string{"pnpm", "install", "--frozen-lockfile"},
-		public:   publicURLs,
+		lockfile:    "pnpm-lock.yaml",
+		config:      npmrc,
+		env:         fixed("npm_config_update_notifier=false"),
+		install:     []string{"pnpm", "install", "--no-frozen-lockfile"},
+		frozen:      []string{"pnpm", "install", "--frozen-lockfile"},
+		public:      publicURLs,
+		publish:     []string{"pnpm", "publish", "--no-git-checks"},
+		credentials: npmrcToken,
 	}
 }
 
 func bun() manager {
 	return manager{
-		lockfile: "bun.lock",
-		config:   npmrc,
-		env:      fixed(),
-		install:  []string{"bun", "install"},
-		frozen:   []string{"bun", "install", "--frozen-lockfile"},
-		public:   emptyURLs,
+		lockfile:    "bun.lock",
+		config:      npmrc,
+		env:         fixed(),
+		install:     []string{"bun", "install"},
+		frozen:      []string{"bun", "install", "--frozen-lockfile"},
+		public:      emptyURLs,
+		publish:     []string{"bun", "publish"},
+		credentials: npmrcToken,
 	}
 }
 
 func deno() manager {
 	return manager{
-		lockfile: "deno.lock",
-		config:   npmrc,
-		env:      fixed("DENO_NO_UPDATE_CHECK=1"),
-		install:  []string{"deno", "install"},
-		frozen:   []string{"deno", "install", "--frozen"},
-		public:   noTarballs,
+		lockfile:    "deno.lock",
+		config:      npmrc,
+		env:         fixed("DENO_NO_UPDATE_CHECK=1"),
+		install:     []string{"deno", "install"},
+		frozen:      []string{"deno", "install", "--frozen"},
+		public:      noTarballs,
+		credentials: npmrcToken,
 	}
 }
 
@@ -133,6 +150,11 @@ func corepack() manager {
 func fixed(env ...string) func(*session) []string { return func(*session) []string { return env } }
 
 func npmrc(base string) (name, content string) { return ".npmrc", "registry=" + base + "\n" }
+
+// npmrcToken is the line that gives a token to a registry, and to no other.
+func npmrcToken(base, token string) string {
+	return strings.TrimPrefix(base, "http:") + ":_authToken=" + token + "\n"
+}
 
 // commonEnv is what every client gets: no way out of this machine, no
 // configuration of this machine, nothing but its work done.

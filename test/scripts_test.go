@@ -1,6 +1,7 @@
 package test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 // suites says which clients run the scripts of a directory, and where.
 func suites() []suite {
 	all := installers()
+	publishers := slices.DeleteFunc(slices.Clone(all), func(c string) bool { return strings.HasPrefix(c, "deno-") })
 	return []suite{
 		{"every", "/", all},
 		{"every", "/npm/", all},
@@ -29,15 +31,25 @@ func suites() []suite {
 		{"deno", "/", family("deno")},
 		{"corepack", "/npm/", []string{"corepack"}},
 		{"upstreams", "/", []string{"npm-11", "pnpm-12"}},
+		{"publish", "/", publishers},
+		{"publish", "/npm/", []string{"npm-11", "pnpm-12", "yarn-4"}},
+		{"manage", "/", []string{"npm-6", "npm-11", "pnpm-12"}},
+		{"manage", "/npm/", []string{"npm-11"}},
+		{"login", "/", []string{"npm-6", "npm-8", "npm-10", "npm-11", "yarn-4", "pnpm-12"}},
+		{"login", "/npm/", []string{"npm-11", "yarn-4", "pnpm-12"}},
+		{"accounts", "/", []string{"npm-6", "npm-10", "npm-11", "pnpm-12"}},
+		{"company", "/", []string{"npm-11"}},
+		{"locked", "/", []string{"npm-6", "npm-11", "yarn-1", "yarn-4", "pnpm-9", "pnpm-12", "bun-1", "deno-2"}},
+		{"monorepo", "/", []string{"lerna-9"}},
 	}
 }
 
-// installers are all clients but corepack, which installs nothing but package
-// managers.
+// installers are the clients that install packages: corepack installs nothing
+// but package managers, and lerna leaves it to npm.
 func installers() []string {
 	var names []string
 	for _, c := range clients.All() {
-		if c.Name != "corepack" {
+		if c.Name != "corepack" && c.Name != "lerna-9" {
 			names = append(names, c.Name)
 		}
 	}
@@ -86,6 +98,7 @@ func place(prefix string) string {
 func runScripts(t *testing.T, client, prefix string, p testscript.Params) {
 	prepare := setup(client, prefix)
 	p.Cmds = commands()
+	maps.Copy(p.Cmds, publishCommands())
 	p.Setup = func(env *testscript.Env) error {
 		env.Values[contextKey{}] = t.Context()
 		return prepare(env)

@@ -26,6 +26,7 @@ type session struct {
 	logs     string // of the servers that have ended
 	lastLog  string // of the one that ended last
 	manager  manager
+	token    string // that the client was last given
 }
 
 type sessionKey struct{}

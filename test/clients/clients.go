@@ -35,6 +35,7 @@ func All() []Client {
 		{"bun-1", "bun", "1.4.5"},
 		{"deno-2", "deno", "2.9.6"},
 		{"corepack", "corepack", "0.36.0"},
+		{"lerna-9", "lerna", "9.0.7"},
 	}
 }
 
