@@ -71,7 +71,7 @@ func (t *Token) covers(name string) bool {
 // again. Kinds: Invalid, NotFound (there is no such user), Forbidden (there are
 // too many), Unauthorized (Password).
 func (a *Auth) CreateToken(ctx context.Context, r TokenRequest) (secret string, t Token, err error) {
-	now := a.now().UTC().Truncate(time.Millisecond) // as it is written down
+	now := a.now().UTC().Round(0) // as it is written down, and exact: lists are in this order
 	if err := a.checkTokenRequest(r, now); err != nil {
 		return "", Token{}, err
 	}

@@ -31,7 +31,9 @@ const (
 	RouteAttestations                  // /-/npm/v1/attestations/NAME@VERSION
 	RouteRevision                      // /NAME/-rev/REV, /NAME/-/FILE/-rev/REV (writes)
 	RouteAccess                        // /-/package/NAME/access, visibility, collaborators; Rest has the last word
+	RouteOwners                        // /-/package/NAME/owners, and below it USER in Subject (pnpm 12)
 	RouteUser                          // /-/user/org.couchdb.user:USER, and below it /-rev/REV
+	RouteUserStars                     // /-/user/USER/stars (pnpm 12)
 	RouteUserToken                     // /-/user/token/TOKEN (npm logout)
 	RouteToken                         // /-/npm/v1/tokens/token/KEY
 	RouteLoginDone                     // /-/v1/done/SECRET, which a web login polls
@@ -50,7 +52,7 @@ type Route struct {
 	Version string // RouteVersion, RouteAttestations: version or tag; RouteDistTag: the tag
 	File    string // RouteTarball, RouteRevision of a tarball
 	Rev     string // RouteRevision, RouteUser
-	Subject string // RouteUser: the user; RouteUserToken, RouteToken, RouteLoginDone: a secret or its key
+	Subject string // RouteUser, RouteUserStars, RouteOwners: the user; RouteUserToken, RouteToken, RouteLoginDone: a secret or its key
 	Rest    string // RouteFixed, RouteUnknown, RouteWeb: the path as decoded, "/-/ping"
 }
 
@@ -185,6 +187,13 @@ func parseDashPath(segs []string) (Route, error) {
 		if len(rest) == 1 && isAccess(rest[0]) {
 			return named(Route{Kind: RouteAccess, Name: name, Rest: rest[0]})
 		}
+		if hasPrefix(rest, "owners") && len(rest) <= 2 {
+			r := Route{Kind: RouteOwners, Name: name}
+			if len(rest) == 2 {
+				r.Subject = rest[1]
+			}
+			return named(r)
+		}
 	case hasPrefix(segs, "-", "npm", "v1", "attestations") && len(segs) > 4:
 		spec, rest := takeName(segs[4:])
 		if len(rest) == 0 {
@@ -213,6 +222,8 @@ func parseAccountPath(segs []string) (Route, bool) {
 	switch {
 	case hasPrefix(segs, "-", "user", "token") && len(segs) == 4:
 		return Route{Kind: RouteUserToken, Subject: last}, true
+	case hasPrefix(segs, "-", "user") && len(segs) == 4 && last == "stars":
+		return Route{Kind: RouteUserStars, Subject: segs[2]}, true
 	case hasPrefix(segs, "-", "user") && len(segs) > 2:
 		user, ok := strings.CutPrefix(segs[2], couchUser)
 		switch {

@@ -75,6 +75,10 @@ var routeRows = []struct {
 	{"collaborators", "/-/package/a/collaborators", Route{Kind: RouteAccess, Name: "a", Rest: "collaborators"}},
 	{"access", "/-/package/@s/a/access", Route{Kind: RouteAccess, Name: "@s/a", Rest: "access"}},
 
+	{"owners, pnpm 12", "/-/package/@s%2Fa/owners", Route{Kind: RouteOwners, Name: "@s/a"}},
+	{"an owner, pnpm 12", "/-/package/a/owners/bob", Route{Kind: RouteOwners, Name: "a", Subject: "bob"}},
+	{"stars, pnpm 12", "/-/user/bob/stars", Route{Kind: RouteUserStars, Subject: "bob"}},
+
 	{"a user, npm", "/-/user/org.couchdb.user:al%20ice", Route{Kind: RouteUser, Subject: "al ice"}},
 	{"a user, escaped whole", "/-/user/org.couchdb.user%3Aalice", Route{Kind: RouteUser, Subject: "alice"}},
 	{"a user's revision", "/-/user/org.couchdb.user:alice/-rev/1-a", Route{Kind: RouteUser, Subject: "alice", Rev: "1-a"}},
@@ -110,6 +114,7 @@ var routeRows = []struct {
 	{"below a fixed path", "/-/ping/x", Route{Kind: RouteUnknown, Rest: "/-/ping/x"}},
 	{"a user of another kind", "/-/user/alice", Route{Kind: RouteUnknown, Rest: "/-/user/alice"}},
 	{"below a user", "/-/user/org.couchdb.user:a/x", Route{Kind: RouteUnknown, Rest: "/-/user/org.couchdb.user:a/x"}},
+	{"below an owner", "/-/package/a/owners/bob/x", Route{Kind: RouteUnknown, Rest: "/-/package/a/owners/bob/x"}},
 	{"below a user's token", "/-/user/token/a/b", Route{Kind: RouteUnknown, Rest: "/-/user/token/a/b"}},
 	{"below a token", "/-/npm/v1/tokens/token/a/b", Route{Kind: RouteUnknown, Rest: "/-/npm/v1/tokens/token/a/b"}},
 	{"package alone", "/-/package", Route{Kind: RouteUnknown, Rest: "/-/package"}},
@@ -240,7 +245,7 @@ func FuzzParseRoute(f *testing.F) {
 			return
 		}
 		switch r.Kind {
-		case RouteRoot, RouteFixed, RouteUnknown, RouteUser, RouteUserToken, RouteToken, RouteLoginDone, RouteWeb:
+		case RouteRoot, RouteFixed, RouteUnknown, RouteUser, RouteUserStars, RouteUserToken, RouteToken, RouteLoginDone, RouteWeb:
 			if r.Name != "" {
 				t.Fatalf("ParseRoute(%q) = %+v: a name", path, r)
 			}
@@ -286,6 +291,11 @@ func conventionalPath(r Route) string {
 		return "/-/package" + name + "/dist-tags/" + url.PathEscape(r.Version)
 	case RouteAccess:
 		return "/-/package" + name + "/" + r.Rest
+	case RouteOwners:
+		if r.Subject != "" {
+			return "/-/package" + name + "/owners/" + url.PathEscape(r.Subject)
+		}
+		return "/-/package" + name + "/owners"
 	case RouteAttestations:
 		return "/-/npm/v1/attestations" + name + "@" + url.PathEscape(r.Version)
 	case RouteRevision:

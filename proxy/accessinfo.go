@@ -7,16 +7,20 @@ import (
 )
 
 // access answers GET /-/package/NAME/visibility and …/collaborators, which npm
-// asks before it publishes with provenance, and people ask with npm access.
+// asks before it publishes with provenance, and people ask with npm access,
+// and …/access, which is pnpm 12's word for the first.
 func (s *Server) access(x *exchange, r *http.Request, route npm.Route) error {
 	src, err := s.source(r.Context(), route.Name)
 	if err != nil {
 		return err
 	}
 	var answer any
+	public := s.cfg.Auth.Public(route.Name)
 	switch {
 	case route.Rest == "visibility":
-		answer = map[string]bool{"public": s.cfg.Auth.Public(route.Name)}
+		answer = map[string]bool{"public": public}
+	case route.Rest == "access":
+		answer = map[string]string{"access": map[bool]string{true: "public", false: "restricted"}[public]}
 	case route.Rest == "collaborators" && src.hosted != nil:
 		people := map[string]string{}
 		for _, m := range src.hosted.Maintainers() {

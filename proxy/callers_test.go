@@ -53,6 +53,8 @@ var callerRows = []struct{ what, method, path, body, want string }{
 	{"dist-tags", "GET", "/-/package/@acme%2flib/dist-tags", "", "                     401 401 401 403 200 403 200 403 200 200"},
 	{"visibility", "GET", "/-/package/@acme%2flib/visibility", "", "                   401 401 401 403 200 403 200 403 200 200"},
 	{"collaborators", "GET", "/-/package/@acme%2flib/collaborators", "", "             401 401 401 403 200 403 200 403 200 200"},
+	{"owners, pnpm 12", "GET", "/-/package/@acme%2flib/owners", "", "                  401 401 401 403 200 403 200 403 200 200"},
+	{"access, pnpm 12", "GET", "/-/package/@acme%2flib/access", "", "                  401 401 401 403 200 403 200 403 200 200"},
 	{"attestations", "GET", "/-/npm/v1/attestations/@acme%2flib@1.0.0", "", "          401 401 401 403 404 403 404 403 404 404"},
 
 	{"publish", "PUT", "/@acme%2flib", "PUBLISH @acme/lib", "                          401 401 401 403 403 403 201 403 201 201"},
@@ -63,6 +65,8 @@ var callerRows = []struct{ what, method, path, body, want string }{
 	{"star", "PUT", "/@acme%2flib", `{"_id":"@acme/lib","users":{"x":true}}`, "        401 401 401 403 403 403 201 403 403 201"},
 	{"star, pnpm 12", "PUT", "/-/user/v1/star", `{"package":"@acme/lib"}`, "           401 401 401 403 403 403 200 403 403 200"},
 	{"owners", "PUT", "/@acme%2flib/-rev/1-stale", `{"maintainers":[{"name":"x"}]}`, " 401 401 401 403 403 403 409 403 409 409"},
+	{"owner added, pnpm 12", "PUT", "/-/package/@acme%2flib/owners", `{"user":"stranger"}`, " 401 401 401 403 403 403 200 403 200 200"},
+	{"owner removed, pnpm 12", "DELETE", "/-/package/@acme%2flib/owners/nobody", "", " 401 401 401 403 403 403 404 403 404 404"},
 	{"dist-tag", "PUT", "/-/package/@acme%2flib/dist-tags/next", `"1.0.0"`, "          401 401 401 403 403 403 201 403 201 201"},
 	{"dist-tag, legacy", "PUT", "/@acme%2flib/next", `"1.0.0"`, "                      401 401 401 403 403 403 201 403 201 201"},
 	{"dist-tags at once", "POST", "/-/package/@acme%2flib/dist-tags", `{"next":"1.0.0"}`, " 401 401 401 403 403 403 201 403 201 201"},
@@ -89,6 +93,7 @@ var callerRows = []struct{ what, method, path, body, want string }{
 
 	{"search", "GET", "/-/v1/search?text=lib", "", "                                   200 200 200 200 200 200 200 200 200 200"},
 	{"stars", "GET", "/-/_view/starredByUser?key=%22dev%22", "", "                     200 200 200 200 200 200 200 200 200 200"},
+	{"stars, pnpm 12", "GET", "/-/user/dev/stars", "", "                                200 200 200 200 200 200 200 200 200 200"},
 	{"keys", "GET", "/-/npm/v1/keys", "", "                                            200 200 200 200 200 200 200 200 200 200"},
 	{"ping", "GET", "/-/ping", "", "                                                   200 200 200 200 200 200 200 200 200 200"},
 	{"root", "GET", "/", "", "                                                         200 200 200 200 200 200 200 200 200 200"},

@@ -60,6 +60,8 @@ func (s *Server) fixedRoutes() map[string]map[string]fixedRoute {
 	}
 }
 
+func readMethods() []string { return []string{http.MethodGet, http.MethodHead} }
+
 // routeHandler is a handler of paths that carry a name.
 type routeHandler func(x *exchange, r *http.Request, route npm.Route) error
 
@@ -79,7 +81,7 @@ type endpoint struct {
 // the grammar.
 func (s *Server) packageRoutes() map[npm.RouteKind][]endpoint {
 	read := func(label string, h routeHandler) endpoint {
-		return endpoint{methods: []string{http.MethodGet, http.MethodHead}, label: label, needs: auth.Read, handle: h}
+		return endpoint{methods: readMethods(), label: label, needs: auth.Read, handle: h}
 	}
 	write := func(method, label string, needs auth.Action, event string, h routeHandler) endpoint {
 		return endpoint{methods: []string{method}, label: label, needs: needs, event: event, handle: h}
@@ -116,8 +118,14 @@ func (s *Server) packageRoutes() map[npm.RouteKind][]endpoint {
 			read("access", s.access),
 			write(http.MethodPost, "access", auth.Publish, "access.set", s.setAccess),
 		},
+		npm.RouteOwners: {
+			read("access", s.owners),
+			write(http.MethodPut, "access", auth.Publish, "owner", s.addOwner),
+			write(http.MethodDelete, "access", auth.Publish, "owner", s.removeOwner),
+		},
 		npm.RouteAttestations: {read("attestations", s.attestations)},
 		npm.RouteUser:         {account(http.MethodGet, s.user), account(http.MethodPut, s.putUser)},
+		npm.RouteUserStars:    {{methods: readMethods(), label: "star", handle: s.starsOf}},
 		npm.RouteUserToken:    {account(http.MethodDelete, s.logout)},
 		npm.RouteToken:        {account(http.MethodDelete, s.revokeToken)},
 		npm.RouteLoginDone:    {account(http.MethodGet, s.pollLogin)},

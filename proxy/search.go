@@ -33,7 +33,7 @@ func (s *Server) search(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	x.guarded = !x.caller.Anonymous() // somebody else may find less
+	x.guarded = !x.caller.Anonymous()                                                        // somebody else may find less
 	page := searchPage{objects: own.Objects[:min(len(own.Objects), size)], total: own.Total} // size may be 0
 	x.result = resultHosted
 	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.namesPrivate(r.Context(), text) {

@@ -88,22 +88,48 @@ func (s *Server) starredBy(x *exchange, r *http.Request) error {
 	if json.Unmarshal([]byte(key), &user) != nil {
 		user = strings.Trim(key, `"`)
 	}
-	names, err := s.cfg.Hosted.StarredBy(r.Context(), user)
+	names, err := s.stars(x, r, user)
 	if err != nil {
 		return err
 	}
 	type row struct {
 		Value string `json:"value"`
 	}
-	rows := []row{}
-	for _, name := range names {
-		if s.cfg.Auth.May(x.caller, auth.Read, name) {
-			rows = append(rows, row{name})
-		}
+	rows := make([]row, len(names))
+	for i, name := range names {
+		rows[i] = row{name}
 	}
 	body, err := encode(map[string]any{"rows": rows})
 	if err != nil {
 		return err
 	}
 	return x.sendJSON(r, noStore, body)
+}
+
+// starsOf answers GET /-/user/USER/stars, which pnpm 12 asks, with the names alone.
+func (s *Server) starsOf(x *exchange, r *http.Request, route npm.Route) error {
+	names, err := s.stars(x, r, route.Subject)
+	if err != nil {
+		return err
+	}
+	body, err := encode(names)
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(r, noStore, body)
+}
+
+// stars returns the packages that a user has starred and x's caller may read.
+func (s *Server) stars(x *exchange, r *http.Request, user string) ([]string, error) {
+	names, err := s.cfg.Hosted.StarredBy(r.Context(), user)
+	if err != nil {
+		return nil, err
+	}
+	visible := []string{}
+	for _, name := range names {
+		if s.cfg.Auth.May(x.caller, auth.Read, name) {
+			visible = append(visible, name)
+		}
+	}
+	return visible, nil
 }

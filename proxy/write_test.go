@@ -57,6 +57,39 @@ func TestWhatKindOfWrite(t *testing.T) {
 	w.write(alice, "DELETE", "/-/package/@acme%2flib/dist-tags/latest", "").wantError(t, 400)
 }
 
+// TestOwnersByPathsOfTheirOwn is how pnpm 12 manages owners and asks for stars.
+func TestOwnersByPathsOfTheirOwn(t *testing.T) {
+	w, alice := published(t)
+	w.user("bob")
+	const path = "/-/package/@acme%2flib/owners"
+	wantOwners := func(want string) {
+		t.Helper()
+		if got := string(w.get(path).want(t, 200).body); got != want {
+			t.Errorf("owners %s, want %s", got, want)
+		}
+	}
+	const aliceHerself, bobHimself = `{"username":"alice","email":"alice@example.com"}`, `{"username":"bob","email":"bob@example.com"}`
+	wantOwners("[" + aliceHerself + "]")
+	for range 2 { // an owner is one only once
+		w.write(alice, "PUT", path, `{"user":"bob"}`).want(t, 200)
+	}
+	wantOwners("[" + aliceHerself + "," + bobHimself + "]")
+	w.write(alice, "PUT", path, `{"user":"nobody"}`).wantError(t, 404)
+	w.write(alice, "DELETE", path+"/alice", "").want(t, 200)
+	wantOwners("[" + bobHimself + "]")
+	w.write(alice, "DELETE", path+"/alice", "").wantError(t, 404)
+	w.write(alice, "DELETE", path+"/bob", "").wantError(t, 400) // the last one
+	w.get(path+"/bob").wantError(t, 404)
+
+	w.write(alice, "PUT", "/-/user/v1/star", `{"package":"@acme/lib"}`).want(t, 200)
+	if got := string(w.get("/-/user/alice/stars").want(t, 200).body); got != `["@acme/lib"]` {
+		t.Errorf("stars %s", got)
+	}
+	if got := string(w.get("/-/user/bob/stars").want(t, 200).body); got != `[]` {
+		t.Errorf("stars %s", got)
+	}
+}
+
 // TestWriteOfAnUpstreamPackage: what comes from upstream cannot be changed
 // here, and upstream never hears of the attempt.
 func TestWriteOfAnUpstreamPackage(t *testing.T) {
