@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/cache"
 	"larder/npm"
 )
 
@@ -43,9 +44,9 @@ func openDisk(root string) (disk, error) {
 			return disk{}, err
 		}
 	}
-	err := errors.Join(d.sweep(), syncDir(root))
+	err := errors.Join(d.sweep(), cache.SyncDir(root))
 	// The parent knows root's own name; it may be somebody else's.
-	if up := syncDir(filepath.Dir(root)); !errors.Is(up, fs.ErrPermission) {
+	if up := cache.SyncDir(filepath.Dir(root)); !errors.Is(up, fs.ErrPermission) {
 		err = errors.Join(err, up)
 	}
 	return d, err
@@ -100,7 +101,7 @@ func (d disk) replace(path string, data []byte) error {
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return cache.SyncDir(filepath.Dir(path))
 }
 
 // write puts data into a temporary file, whose path it returns if it made one.
@@ -127,7 +128,7 @@ func (d disk) remove(path string) error {
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return cache.SyncDir(filepath.Dir(path))
 }
 
 // giveAway gives a file that root has made to the owner of dir: an
@@ -145,20 +146,6 @@ func giveAway(path, dir string) error {
 		return nil
 	}
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
-}
-
-// syncDir makes the names in a directory durable, where the file system can.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // it was only read
-	err = f.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil // not on this file system, and nothing can be done about it
-	}
-	return err
 }
 
 // readFile reads a file of at most limit bytes.

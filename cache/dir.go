@@ -103,9 +103,9 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 		}
 	}
 	if d.durable {
-		err := syncDir(path)
+		err := SyncDir(path)
 		// The parent knows path's own name; it may be somebody else's.
-		if up := syncDir(filepath.Dir(path)); !errors.Is(up, fs.ErrPermission) {
+		if up := SyncDir(filepath.Dir(path)); !errors.Is(up, fs.ErrPermission) {
 			err = errors.Join(err, up)
 		}
 		if err != nil {

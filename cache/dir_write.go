@@ -170,7 +170,7 @@ func (d *Dir) publish(w *dirWriter, fi fs.FileInfo, p Precondition) error {
 // has been there all the time.
 func (d *Dir) root(owner string) error {
 	if d.rooted.Contains(owner) {
-		return syncDir(d.path(owner, ""))
+		return SyncDir(d.path(owner, ""))
 	}
 	err := d.syncPath(owner)
 	if err == nil {
@@ -185,7 +185,7 @@ func (d *Dir) root(owner string) error {
 func (d *Dir) syncPath(owner string) error {
 	parts := ownerPath(owner)
 	for n := len(parts); n >= 0; n-- {
-		err := syncDir(filepath.Join(append([]string{d.objects}, parts[:n]...)...))
+		err := SyncDir(filepath.Join(append([]string{d.objects}, parts[:n]...)...))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -193,8 +193,8 @@ func (d *Dir) syncPath(owner string) error {
 	return nil
 }
 
-// syncDir makes the names in a directory durable, where the file system can.
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory durable, where the file system can.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ func setTrue(m *npm.Object, key string, value bool) {
 
 // runsOnInstall reports whether an installer has something to run. A
 // binding.gyp stands for an install script of its own, unless the package says
-// otherwise (normalize-package-data, and PROTOCOL.md 4.3).
+// otherwise: npm's normalize-package-data makes one of it.
 func runsOnInstall(manifest npm.Object, hasGyp bool) bool {
 	raw, _ := manifest.Get("scripts")
 	if scripts, err := npm.ParseObject(raw); err == nil {

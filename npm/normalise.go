@@ -17,7 +17,7 @@ var (
 		"npm-signature", "attestations"}
 )
 
-// normalise makes of the manifest what is stored, as PROTOCOL.md 4.3 lists it,
+// normalise makes of the manifest what is stored, as the public registry does,
 // but for what only the registry knows: whoever stores it sets the members of
 // "dist", which is there always, hasInstallScript, _hasShrinkwrap, _npmUser
 // and maintainers. All else stays, in its place and byte for byte.

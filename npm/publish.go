@@ -16,8 +16,8 @@ type Publication struct {
 	Provenance             []byte // the JSON of the sigstore bundle; nil where there is none
 }
 
-// ParsePublish reads a publish of the package name and checks it by the rules
-// of PROTOCOL.md 4.2, in the column that it recommends. Whether a package of
+// ParsePublish reads a publish of the package name and checks it by every
+// rule that the public registry or a peer of ours holds. Whether a package of
 // that name may be made (CheckNewName), and whether the version is there
 // already, is for the caller to see. The error's kind is Invalid, and its
 // sentence says which rule is broken.

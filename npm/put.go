@@ -60,7 +60,7 @@ const (
 
 // Kind tells what p means to do. hasRev says whether the path had a /-rev/. The
 // header npm-command would be simpler to ask, but yarn, pnpm and bun do not
-// send it. PROTOCOL.md 4.1 has the list, in which the first match wins.
+// send it. Of the kinds that match, the first in this function's order wins.
 func (p *Put) Kind(hasRev bool) PutKind {
 	versions := p.has("versions")
 	tarball := false

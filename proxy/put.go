@@ -19,7 +19,7 @@ import (
 const maxStarBody = 64 << 10
 
 // put answers PUT /NAME: a publish, a deprecation or a star, which only the
-// body tells (PROTOCOL 4.1). Whoever may not publish may still star.
+// body tells (npm.Put.Kind). Whoever may not publish may still star.
 func (s *Server) put(x *exchange, r *http.Request, route npm.Route) error {
 	if refusal := s.cfg.Auth.Check(x.caller, auth.Publish, route.Name); refusal != nil {
 		return s.putStar(x, r, route.Name, refusal)

@@ -20,8 +20,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// The tests of packages that are published here send what real clients send
-// (PROTOCOL.md, sections 1.4 to 1.12), byte for byte where clients differ. The
+// The tests of packages that are published here send what real clients send,
+// as recorded from them, byte for byte where clients differ. The
 // clients themselves are driven by scripts/.
 
 // release is a version of a package on its author's disk.

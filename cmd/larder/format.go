@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"larder/cache"
 )
 
 // The layouts that this release writes, of the directories that are the only
@@ -95,13 +97,5 @@ func writeFormat(path string, f format) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(cache.SyncDir(dir), cache.SyncDir(filepath.Dir(dir)))
 }
