@@ -91,8 +91,13 @@ func TestChecklist70_RegistrationClosed(t *testing.T) {
 	p.publish(t, alice, lib("@acme/lib", "1.0.0"))
 }
 
-// Number 71, that POST /-/v1/login is a 404 which makes npm ask on the
-// terminal, does not apply: Larder has a login page, which is number 72.
+func TestChecklist71_WebLoginSwitchedOff(t *testing.T) {
+	p := newPair(t, "LARDER_AUTH_WEB_LOGIN=false")
+	p.post(t, "/-/v1/login", "{}", "npm-auth-type: web").wantRefusal(t, http.StatusNotFound)
+	p.get(t, "/-/web/login/some-id").wantRefusal(t, http.StatusNotFound)
+	p.loggedIn(t, p.couchLogin(t, "alice", passphrase, "alice@acme.example"), "alice") // what npm falls back to
+}
+
 func TestChecklist72_LoginInTheBrowser(t *testing.T) {
 	p := newPair(t)
 	p.adduser(t, "alice")

@@ -68,6 +68,7 @@ type AccessConfig struct {
 // AccountsConfig is about accounts and the groups that they are in.
 type AccountsConfig struct {
 	Registration string              `key:"registration" doc:"Who may make accounts: open (whoever reaches the server) or closed (larder user add). Empty: open while only this machine can reach it." example:"closed"`
+	WebLogin     bool                `key:"web_login" doc:"Whether npm login opens a page. Where it is off clients ask for the password in the terminal."`
 	Groups       map[string][]string `key:"groups" doc:"Users by group, for access. The group admins may do everything." example:"{admins: [alice], web-team: [bob, carol]}"`
 }
 
@@ -108,6 +109,7 @@ func defaults() Config {
 			StaleWhileRevalidate: Duration(5 * time.Minute),
 		},
 		Hosted: HostedConfig{MaxPublish: 200 * megabyte},
+		Auth:   AccountsConfig{WebLogin: true},
 		Audit:  AuditConfig{MaxSize: 100 * megabyte, Keep: 10},
 		Log:    LogConfig{Format: "text", Level: "info"},
 	}

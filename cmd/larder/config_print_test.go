@@ -99,6 +99,7 @@ access:
     unpublish: [] # default
 auth:
   registration: "" # default
+  web_login: true # default
   groups: {admins: [], web-team: [bob, carol]} # FILE:11:3
 bootstrap:
   user: "" # default

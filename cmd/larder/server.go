@@ -108,9 +108,11 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
 		Store: srv.store, Memory: int64(s.Cache.Memory), Metrics: counters, Log: srv.log,
 	})
-	pages, err := web.New(web.Config{Auth: srv.accounts, Log: srv.log})
-	if err != nil {
-		return err
+	var pages http.Handler
+	if s.Auth.WebLogin {
+		if pages, err = web.New(web.Config{Auth: srv.accounts, Log: srv.log}); err != nil {
+			return err
+		}
 	}
 	srv.proxy, err = proxy.New(proxy.Config{
 		Hosted:         srv.hosted,
