@@ -8,20 +8,26 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"larder/hosted"
 	"larder/npm"
 	"larder/upstream"
 )
 
-// keys answers GET /-/npm/v1/keys with our own signing key and those of all
-// upstreams: npm audit signatures gives up where the key of a single package is
-// missing, so an upstream that cannot be asked is an error, while one that has
-// none is not.
+// keys answers GET /-/npm/v1/keys with our own signing key, once there is
+// something that it has signed, and those of all upstreams: npm audit signatures
+// gives up where the key of a single package is missing, so an upstream that
+// cannot be asked is an error, while one that has none is not. Where there is no
+// key at all npm skips the check; with one it would call all unsigned packages
+// suspicious, so a mirror that signs nothing must not offer its own.
 func (s *Server) keys(x *exchange, r *http.Request) error {
-	own, err := encode(s.cfg.Auth.PublicKey())
+	all, seen := []json.RawMessage{}, make(map[string]bool)
+	own, err := s.ownKey(r.Context())
 	if err != nil {
 		return err
 	}
-	all, seen := []json.RawMessage{own}, map[string]bool{s.cfg.Auth.PublicKey().KeyID: true}
+	if own != nil {
+		all = append(all, own)
+	}
 	outcome, started := upstream.Hit, time.Now()
 	for _, reg := range s.cfg.Upstreams {
 		keys, o, err := keysOf(r.Context(), reg)
@@ -37,12 +43,24 @@ func (s *Server) keys(x *exchange, r *http.Request) error {
 		}
 		outcome = max(outcome, o)
 	}
+	if len(all) == 0 {
+		return &npm.Error{Kind: npm.NotFound, Op: "proxy.keys", Msg: "nothing is published here, and no upstream offers keys"}
+	}
 	body, err := encode(map[string]any{"keys": all})
 	if err != nil {
 		return err
 	}
 	x.answeredBy(outcome.String())
-	return x.sendJSON(r, cacheDocument, body)
+	return x.sendJSON(r, revalidate, body) // the first publish adds ours
+}
+
+// ownKey returns our signing key, nil where nothing is published here.
+func (s *Server) ownKey(ctx context.Context) (json.RawMessage, error) {
+	published, err := s.cfg.Hosted.Search(ctx, hosted.Query{Size: 1})
+	if err != nil || published.Total == 0 {
+		return nil, err
+	}
+	return encode(s.cfg.Auth.PublicKey())
 }
 
 // keysOf returns an upstream's keys, none where it has not got the endpoint.
