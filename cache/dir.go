@@ -145,7 +145,7 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 		return nil, err
 	}
 	f, err := os.Open(d.path(owner, file))
-	if errors.Is(err, fs.ErrNotExist) && d.durable {
+	if errors.Is(err, fs.ErrNotExist) {
 		err = d.absent(err)
 	}
 	if err != nil {
@@ -162,9 +162,13 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 	return &Object{Content: f, Info: fileInfo(key, fi)}, nil
 }
 
-// absent returns what it means that a file of a durable store is not there:
-// missing, but only if the store is. Of a volume that is gone nothing is known.
+// absent returns what it means that something is not there: missing, but of a
+// durable store only if that is there itself. Of a volume that is gone nothing
+// is known.
 func (d *Dir) absent(missing error) error {
+	if !d.durable {
+		return missing
+	}
 	if _, err := os.Stat(d.objects); err != nil {
 		return fmt.Errorf("cache: the store is gone: %s cannot be looked at", d.objects)
 	}
@@ -181,7 +185,7 @@ func (d *Dir) Delete(_ context.Context, key string, p Precondition) error {
 	defer mu.Unlock()
 	old, exists, err := d.stat(owner, file)
 	if err == nil && !exists {
-		return &fs.PathError{Op: "delete", Path: key, Err: fs.ErrNotExist}
+		return d.count("delete", d.absent(&fs.PathError{Op: "delete", Path: key, Err: fs.ErrNotExist}))
 	}
 	if err == nil {
 		if err := p.check(true, fileRev(old)); err != nil {

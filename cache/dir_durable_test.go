@@ -90,3 +90,28 @@ func TestFlushIsTheLastOfTheWriting(t *testing.T) {
 	}
 	wantTree(t, filepath.Dir(d.objects), "objects/01/23/0123456789abcdef/blob-1 tmp/")
 }
+
+// TestRootedOfASharedStore: another process may take an owner's directory away,
+// and nobody tells this one.
+func TestRootedOfASharedStore(t *testing.T) {
+	path := t.TempDir()
+	const owner, key = "0123456789abcdef", "0123456789abcdef/blob-1"
+	var both [2]*Dir
+	for i := range both {
+		d, err := OpenDir(DirConfig{Path: path, Durable: true, Shared: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		both[i] = d
+	}
+	if err := putDir(t, both[0], key, "one", Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := both[1].Delete(t.Context(), key, Precondition{}); err != nil {
+		t.Fatal(err)
+	}
+	if both[0].rooted.Contains(owner) {
+		t.Error("a directory that is made anew would not be synced into its parents")
+	}
+}

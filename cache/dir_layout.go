@@ -40,12 +40,22 @@ func (d *Dir) path(owner, file string) string {
 // passed over.
 func (d *Dir) Walk(ctx context.Context, prefix string, fn func(Info) error) error {
 	owner, err := splitPrefix(prefix)
+	switch {
+	case err != nil:
+		return err
+	case owner != "":
+		err = d.walkOwner(ctx, owner, fn)
+	default:
+		err = d.walkAll(ctx, fn)
+	}
 	if err != nil {
 		return err
 	}
-	if owner != "" {
-		return d.walkOwner(ctx, owner, fn)
-	}
+	// A store that went meanwhile looked empty, or ended early.
+	return d.count("walk", d.absent(nil))
+}
+
+func (d *Dir) walkAll(ctx context.Context, fn func(Info) error) error {
 	for branch := range branches {
 		if err := d.walkBranch(ctx, branchName(branch), fn); err != nil {
 			return err

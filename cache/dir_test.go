@@ -149,6 +149,14 @@ func TestDirIsDeletedAtRunTime(t *testing.T) {
 			if _, err := d.Open(t.Context(), dirKey); err == nil || errors.Is(err, fs.ErrNotExist) == durable {
 				t.Errorf("Open of what was deleted: %v", err)
 			}
+			if err := d.Delete(t.Context(), dirKey, Precondition{}); err == nil || errors.Is(err, fs.ErrNotExist) == durable {
+				t.Errorf("Delete of what was deleted: %v", err)
+			}
+			for _, prefix := range []string{"", "0123456789abcdef/"} {
+				if err := d.Walk(t.Context(), prefix, func(Info) error { return nil }); (err != nil) != durable {
+					t.Errorf("Walk of %q: %v", prefix, err)
+				}
+			}
 			w, err := d.Create(t.Context(), dirKey)
 			if durable {
 				if !errors.Is(err, fs.ErrNotExist) {

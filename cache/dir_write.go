@@ -167,13 +167,14 @@ func (d *Dir) publish(w *dirWriter, fi fs.FileInfo, p Precondition) error {
 // just come, up to objects/ durable. Where that has been done before, the
 // owner's own directory is enough: Delete forgets it before it removes anything,
 // so that whoever still finds it here has put the file into a directory that
-// has been there all the time.
+// has been there all the time. What other processes delete nobody tells this
+// one, so nothing is known for longer of a shared store.
 func (d *Dir) root(owner string) error {
 	if d.rooted.Contains(owner) {
 		return SyncDir(d.path(owner, ""))
 	}
 	err := d.syncPath(owner)
-	if err == nil {
+	if err == nil && !d.shared {
 		d.rooted.Add(owner, struct{}{})
 	}
 	return err

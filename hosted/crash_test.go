@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,6 +108,102 @@ func TestAcknowledgedLate(t *testing.T) {
 	if c := publish(t, p, pkg{name: "lib", version: "1.0.0"}); !c.Repeated {
 		t.Errorf("change is %+v", c)
 	}
+}
+
+// TestRepeatOfWhatNobodySaidIsDurable: a process that was killed, or failed, may
+// have left a document that can be seen and does not outlive a power cut. That
+// it is there already is no answer before it does.
+func TestRepeatOfWhatNobodySaidIsDurable(t *testing.T) {
+	lib := pkg{name: "lib", version: "1.0.0"}
+	tests := []struct {
+		name   string
+		repeat func(t *testing.T, p *Packages) (Change, error)
+	}{
+		{"a publish", func(t *testing.T, p *Packages) (Change, error) { return send(t.Context(), t, p, lib, alice) }},
+		{"a tag", func(t *testing.T, p *Packages) (Change, error) {
+			return p.SetTag(t.Context(), "lib", "latest", "1.0.0", alice)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			mem := cache.NewMem()
+			publish(t, newPackages(t, Config{Store: mem}), lib)
+			s := newBrittle(mem)
+			p := newPackages(t, Config{Store: s})
+			before := get(t, p, "lib").Packument()
+			s.breaks(func(op, key string) error {
+				if op == "commit" {
+					return syscall.EIO
+				}
+				return nil
+			})
+			_, err := tt.repeat(t, p)
+			wantError(t, err, npm.Unavailable, "disk")
+			s.breaks(nil)
+			s.called("commit")
+			for _, commits := range []int{1, 0} {
+				c, err := tt.repeat(t, p)
+				if n := s.called("commit"); err != nil || c.Old != c.New || n != commits {
+					t.Errorf("%+v, %v after %d commits, want %d", c, err, n, commits)
+				}
+			}
+			if after := get(t, p, "lib").Packument(); !bytes.Equal(after, before) {
+				t.Errorf("the document was\n%s\nand is\n%s", before, after)
+			}
+			wantWhole(t, p, "lib")
+		})
+	}
+}
+
+// TestIndexFollowsAfterTheClientLeft is TestAcknowledgedLate where whoever asked
+// has hung up: what became of the document does not depend on that.
+func TestIndexFollowsAfterTheClientLeft(t *testing.T) {
+	for i := range 16 { // a select has the choice
+		mem := cache.NewMem()
+		s := newBrittle(mem)
+		p, other := newPackages(t, Config{Store: s}), newPackages(t, Config{Store: mem})
+		wantFound(t, p, "", nil...)
+		ctx, hangUp := context.WithCancel(t.Context())
+		s.breaks(func(op, key string) error {
+			if op == "commit" && key == documentKey("lib") {
+				publishAll(t, other, "lib", "1.0.0")
+				hangUp()
+				return syscall.EIO
+			}
+			return nil
+		})
+		if _, err := send(ctx, t, p, pkg{name: "lib", version: "1.0.0"}, alice); err == nil {
+			t.Fatal("a publish succeeded")
+		}
+		if wantFound(t, p, "", "lib"); t.Failed() {
+			t.Fatalf("that was in round %d", i)
+		}
+	}
+}
+
+// TestForgottenLate: the document has gone, but its deletion was reported as
+// failed (a Dir does so where the last fsync fails).
+func TestForgottenLate(t *testing.T) {
+	mem := cache.NewMem()
+	s := newBrittle(mem)
+	p := newPackages(t, Config{Store: s})
+	publishAll(t, p, "lib", "1.0.0")
+	publishAll(t, p, "other", "1.0.0")
+	if _, err := p.Unpublish(t.Context(), "lib", "", alice); err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, p, "lib", "other")
+	s.breaks(func(op, key string) error {
+		if op == "delete" && key == documentKey("lib") {
+			return errors.Join(mem.Delete(t.Context(), key, cache.Precondition{}), syscall.EIO)
+		}
+		return nil
+	})
+	_, err := p.Forget(t.Context(), "lib")
+	wantError(t, err, npm.Unavailable, "disk")
+	_, err = p.Get(t.Context(), "lib")
+	wantNotOurs(t, err)
+	wantNames(t, p, "other")
 }
 
 // An upload that is given up, or breaks off, leaves nothing.

@@ -38,7 +38,7 @@ type build struct {
 	done    chan struct{}
 	err     error // after done
 	entries map[string]*entry
-	written map[string]bool // by a write meanwhile, which knows better than the walk
+	written map[string]bool // keys of documents written meanwhile: a write knows better than the walk
 	unread  map[string]bool // keys of documents that could not be read
 }
 
@@ -127,9 +127,10 @@ func (x *index) read(b *build, key string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
+	case b.written[key]:
 	case err != nil:
 		b.unread[key] = true
-	case !b.written[e.name]:
+	default:
 		b.entries[e.name] = e
 	}
 }
@@ -165,7 +166,8 @@ func (x *index) set(name string, e func() *entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.build != nil {
-		x.build.written[name] = true
+		x.build.written[documentKey(name)] = true
+		delete(x.build.unread, documentKey(name))
 		if made != nil {
 			x.build.entries[name] = made
 		} else {

@@ -15,6 +15,7 @@ type Package struct {
 	rev      string
 	storeRev string // of the document in the store
 	size     int64  // of the document, in bytes
+	durable  bool   // for certain: this process has written it
 }
 
 // revHash is the number of hexadecimal digits in a "_rev", as in CouchDB's.

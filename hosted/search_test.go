@@ -278,6 +278,25 @@ func TestWalkIsOlderThanAWrite(t *testing.T) {
 	wantFound(t, p, "new", "lib")
 }
 
+// A document that the walk could not read is among the others once a write has
+// put it there.
+func TestWriteReplacesWhatTheWalkCouldNotRead(t *testing.T) {
+	mem := cache.NewMem()
+	publishAll(t, newPackages(t, Config{Store: mem}), "lib", "1.0.0")
+	s := newBrittle(mem)
+	p := newPackages(t, Config{Store: s})
+	s.breaks(func(op, key string) error {
+		if op == "read" && key == documentKey("lib") {
+			s.breaks(nil)
+			publishAll(t, p, "lib", "2.0.0")
+			return syscall.EIO
+		}
+		return nil
+	})
+	wantFound(t, p, "", "lib")
+	wantNames(t, p, "lib")
+}
+
 func TestBuildThatFails(t *testing.T) {
 	s := newBrittle(cache.NewMem())
 	p := newPackages(t, Config{Store: s})

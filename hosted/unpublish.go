@@ -16,7 +16,8 @@ import (
 // where they name a version that stays; tags of removed versions go, and
 // latest, if it was one of them, is chosen here, because npm would choose a
 // pre-release. All else in doc is ignored; versions are not added. Where none
-// stays it is as Unpublish.
+// stays it is as Unpublish. Where there is nothing to change it succeeds at any
+// rev: npm repeats a PUT whose answer got lost.
 //
 // The tarballs stay on disk for DeleteTarball, npm's second half, but nobody
 // gets them any more.
@@ -30,7 +31,13 @@ func (p *Packages) SetVersions(ctx context.Context, name, rev string, doc npm.Ob
 		if err != nil {
 			return Change{}, err
 		}
-		return p.updateLive(ctx, name, rev, func(d *draft) error { return d.keepOnly(stay, tags) })
+		return p.updateLive(ctx, name, "", func(d *draft) error {
+			err := d.keepOnly(stay, tags)
+			if err == nil && !d.isAt(rev) {
+				return errStale()
+			}
+			return err
+		})
 	})
 }
 
@@ -116,9 +123,11 @@ func (p *Packages) Forget(ctx context.Context, name string) (Change, error) {
 		}
 		switch err := p.store.Delete(ctx, documentKey(name), cache.IfRev(k.storeRev)); {
 		case errors.Is(err, cache.ErrPrecondition):
+			p.reindex(ctx, name)
 			return Change{}, errStale()
 		case errors.Is(err, fs.ErrNotExist): // another process was faster
 		case err != nil:
+			p.reindex(ctx, name)
 			return Change{}, writeFault(err)
 		}
 		p.memory.remove(name)

@@ -74,6 +74,38 @@ func setTag(t testing.TB, p *Packages, name, tag, version string) {
 	}
 }
 
+// TestRepeatedSetVersions: npm repeats a PUT whose answer got lost, and goes on
+// to delete the tarball only after a good one. A revision that is out of date
+// does not matter where nothing is left to be done.
+func TestRepeatedSetVersions(t *testing.T) {
+	p := newPackages(t, Config{})
+	publishAll(t, p, "lib", "1.0.0", "1.1.0", "2.0.0")
+	setTag(t, p, "lib", "old", "1.0.0")
+	rev := get(t, p, "lib").Rev()
+	without := func(rev, versions, tags string) (Change, error) {
+		return p.SetVersions(t.Context(), "lib", rev, object(t, `{"versions":`+versions+`,"dist-tags":`+tags+`}`), alice)
+	}
+	const stay, tags = `{"1.0.0":{},"1.1.0":{}}`, `{"latest":"1.1.0","old":"1.0.0"}`
+	first, err := without(rev, stay, tags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := without(rev, stay, tags)
+	if err != nil || again.Old != first.New || again.New != first.New {
+		t.Errorf("again: %+v, %v; first %+v", again, err, first)
+	}
+	_, err = without(rev, `{"1.0.0":{}}`, tags)
+	wantError(t, err, npm.Conflict, "Document update conflict.")
+	_, err = without(rev, stay, `{"latest":"1.1.0","old":"1.1.0"}`)
+	wantError(t, err, npm.Conflict, "Document update conflict.")
+	publishAll(t, p, "lib", "3.0.0") // which the body does not know
+	_, err = without(rev, stay, tags)
+	wantError(t, err, npm.Conflict, "Document update conflict.")
+	if got := versionsText(get(t, p, "lib")); got != "[1.0.0 1.1.0 3.0.0]" {
+		t.Errorf("versions are %s", got)
+	}
+}
+
 func TestDeleteTarballOfAListedVersion(t *testing.T) {
 	s := cache.NewMem()
 	p := newPackages(t, Config{Store: s})

@@ -104,12 +104,19 @@ func (p *Packages) try(ctx context.Context, name, rev string, e edit) (Change, e
 		return Change{}, err
 	}
 	c := Change{Old: d.rev, New: d.rev, Version: d.number, Repeated: d.repeat}
-	if err == nil {
+	switch {
+	case err == nil:
 		k, err := p.commit(ctx, d, old)
 		if err != nil {
 			return Change{}, err
 		}
 		c.New = k.rev
+	case !old.durable:
+		// What was asked for is there. But it may be a write that failed in its
+		// last step, or was killed before it, and is lost in a power cut.
+		if _, err := p.replace(ctx, &draft{document: old.doc}, old); err != nil {
+			return Change{}, err
+		}
 	}
 	p.deleteBlobs(ctx, d)
 	return c, nil
@@ -140,6 +147,11 @@ func (p *Packages) commit(ctx context.Context, d *draft, old *Package) (*Package
 	}
 	d.Changes++
 	d.Modified = d.now
+	return p.replace(ctx, d, old)
+}
+
+// replace is commit for a document that is as it will be written.
+func (p *Packages) replace(ctx context.Context, d *draft, old *Package) (*Package, error) {
 	data, err := d.encode()
 	if err != nil {
 		return nil, err
@@ -158,16 +170,22 @@ func (p *Packages) commit(ctx context.Context, d *draft, old *Package) (*Package
 		return nil, err
 	}
 	k := newPackage(d.document, data, storeRev)
+	k.durable = true
 	p.memory.add(k)
 	p.index.put(k.doc)
 	return k, nil
 }
 
 // reindex lets the index follow a document of which it is not known what became
-// of it: another process has changed it, or a commit failed in its last step.
+// of it: another process has changed it, or a commit or deletion failed in its
+// last step. Whoever asked for that may have hung up.
 func (p *Packages) reindex(ctx context.Context, name string) {
-	if k, err := p.get(ctx, name); err == nil {
+	k, err := p.get(context.WithoutCancel(ctx), name)
+	switch {
+	case err == nil:
 		p.index.put(k.doc)
+	case errors.Is(err, fs.ErrNotExist):
+		p.index.remove(name)
 	}
 }
 
