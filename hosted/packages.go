@@ -43,6 +43,7 @@ type Packages struct {
 	writing *nameLocks // one writer per package
 	reading *nameLocks // one parser per package
 	memory  *memory
+	absent  *absences
 	index   *index
 }
 
@@ -62,6 +63,7 @@ func New(cfg Config) (*Packages, error) {
 		writing:     newNameLocks(),
 		reading:     newNameLocks(),
 		memory:      newMemory(maxMemory, cfg.Metrics),
+		absent:      newAbsences(),
 	}
 	if p.maxPublish <= 0 {
 		p.maxPublish = defaultMaxPublish
@@ -85,10 +87,19 @@ func (p *Packages) Close() error {
 // Get returns the package called name as it now is. A name that was never
 // published here, or was forgotten, is fs.ErrNotExist, and no other error is: a
 // disk that fails is Unavailable, so that the name is not looked for upstream.
-// It costs one open and one fstat where the parsed copy is still current.
+// It costs one open and one fstat where the parsed copy is still current, and
+// nothing for a name that was found missing a moment ago.
 func (p *Packages) Get(ctx context.Context, name string) (*Package, error) {
+	err, writes := p.absent.get(name, p.now())
+	if err != nil {
+		return nil, err
+	}
 	k, err := p.get(ctx, name)
-	return k, wrap("Get", name, err)
+	err = wrap("Get", name, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		p.absent.add(name, err, writes, p.now())
+	}
+	return k, err
 }
 
 func (p *Packages) get(ctx context.Context, name string) (*Package, error) {

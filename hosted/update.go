@@ -165,6 +165,7 @@ func (p *Packages) replace(ctx context.Context, d *draft, old *Package) (*Packag
 		precondition = cache.IfRev(old.storeRev)
 	}
 	storeRev, err := p.put(ctx, d, data, precondition)
+	p.absent.written() // even if it failed, which may have been after the fact
 	if err != nil {
 		p.reindex(ctx, d.Name)
 		return nil, err
