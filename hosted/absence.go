@@ -39,14 +39,14 @@ func newAbsences() *absences {
 	return &absences{names: names}
 }
 
-// get returns the error for a name that is known to be absent, else nil and
-// what add must be told.
-func (a *absences) get(name string, now time.Time) (err error, writes uint64) {
+// get returns the error for a name that is known to be absent, else what add
+// must be told.
+func (a *absences) get(name string, now time.Time) (writes uint64, err error) {
 	writes = a.writes.Load()
 	if known, ok := a.names.Get(name); ok && known.writes == writes && now.Before(known.until) {
-		return known.err, writes
+		return writes, known.err
 	}
-	return nil, writes
+	return writes, nil
 }
 
 // add notes that a look for name, begun when there had been that many writes,

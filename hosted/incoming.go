@@ -40,7 +40,8 @@ type incoming struct {
 	blocks    chan []byte   // for inspect; closed by wait
 	free      chan []byte   // blocks that inspect has read
 	made      int           // blocks so far: at most maxLag, then they go round
-	ended     bool          // blocks is closed
+	ended     bool          // blocks is closed, and flushed made
+	flushed   chan struct{} // closed when the bytes are durable, or cannot be
 	inspected chan struct{} // closed when inspect ends: before all is written, only if it failed
 
 	// The results, after wait.
@@ -134,13 +135,20 @@ func (in *incoming) forward(b []byte) error {
 	return nil
 }
 
-// wait ends the tarball and waits for what the inspection finds.
+// wait ends the tarball and waits for what the inspection finds. Meanwhile the
+// bytes go to disk, since they will mostly be published.
 func (in *incoming) wait() {
 	if !in.ended {
 		in.ended = true
 		close(in.blocks)
+		in.flushed = make(chan struct{})
+		go func() {
+			defer close(in.flushed)
+			_ = flush(in.w) // commit fails with the same error
+		}()
 	}
 	<-in.inspected
+	<-in.flushed
 }
 
 // abort throws the tarball away, unless it was committed.

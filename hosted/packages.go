@@ -90,7 +90,7 @@ func (p *Packages) Close() error {
 // It costs one open and one fstat where the parsed copy is still current, and
 // nothing for a name that was found missing a moment ago.
 func (p *Packages) Get(ctx context.Context, name string) (*Package, error) {
-	err, writes := p.absent.get(name, p.now())
+	writes, err := p.absent.get(name, p.now())
 	if err != nil {
 		return nil, err
 	}
