@@ -145,7 +145,8 @@ func giveAway(path, dir string) error {
 	if !ok || owner.Uid == 0 {
 		return nil
 	}
-	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+	// The directory's owner could put a link there, to a file of root's.
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
 // readFile reads a file of at most limit bytes.

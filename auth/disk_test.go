@@ -106,6 +106,29 @@ func TestRootGivesAway(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever owns the accounts may be less than root, and may lay a link where
+// root is about to make a file.
+func TestRootGivesNothingElseAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files for others")
+	}
+	dir, rootsOwn := t.TempDir(), filepath.Join(t.TempDir(), "shadow")
+	if err := os.WriteFile(rootsOwn, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(rootsOwn, filepath.Join(dir, "htpasswd.lock")); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, open(t, Config{Dir: dir}), "alice", "password")
+	if uid := ownerOf(t, rootsOwn); uid != 0 {
+		t.Errorf("root's own file belongs to %d", uid)
+	}
+}
+
 func ownerOf(t testing.TB, path string) uint32 {
 	t.Helper()
 	fi, err := os.Stat(path)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,10 +69,21 @@ func OpenJournal(cfg JournalConfig) (*Journal, error) {
 	return j, nil
 }
 
-// Record appends an event. A nil Journal records nothing.
+// maxEventText bounds, in bytes, each text of an event. Much of it is what a
+// caller claims, refused ones too: big lines would soon rotate away what the
+// caller would rather not have there.
+const maxEventText = 500
+
+// Record appends an event, of which long texts are cut. A nil Journal records
+// nothing.
 func (j *Journal) Record(e Event) error {
 	if j == nil {
 		return nil
+	}
+	for _, text := range []*string{&e.Actor, &e.Token, &e.Package, &e.Version, &e.Subject, &e.OldRev, &e.NewRev, &e.Reason} {
+		if len(*text) > maxEventText {
+			*text = strings.ToValidUTF8((*text)[:maxEventText], "") + "…"
+		}
 	}
 	line, err := json.Marshal(e)
 	if err != nil {

@@ -50,6 +50,19 @@ func subjects(t testing.TB, path string) (found []string) {
 	return found
 }
 
+// What callers claim is cut: a few dozen of such lines would be a whole file.
+func TestJournalCutsLongTexts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	j := openJournal(t, JournalConfig{Path: path})
+	record(t, j, strings.Repeat("é", 30_000))
+	record(t, j, strings.Repeat("x", maxEventText))
+	got := subjects(t, path)
+	want := []string{strings.Repeat("é", maxEventText/2) + "…", strings.Repeat("x", maxEventText)}
+	if !slices.Equal(got, want) {
+		t.Errorf("subjects %.1000q", got)
+	}
+}
+
 func TestJournalLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	j := openJournal(t, JournalConfig{Path: path})
@@ -77,7 +90,7 @@ func TestJournalLine(t *testing.T) {
 
 func TestJournalRotates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
-	const size = 1000
+	const size = maxEventText
 	j := openJournal(t, JournalConfig{Path: path, MaxSize: size, Keep: 3})
 	var want []string
 	for i := range 100 {
@@ -98,9 +111,9 @@ func TestJournalRotates(t *testing.T) {
 		t.Errorf("kept are %v, want the last ones", got)
 	}
 	// One line that is longer than a file still gets a line.
-	record(t, j, strings.Repeat("x", 2*size))
+	record(t, j, strings.Repeat("x", size))
 	record(t, j, "after")
-	if got := subjects(t, path); got[len(got)-1] != "after" || len(got[len(got)-2]) != 2*size {
+	if got := subjects(t, path); got[len(got)-1] != "after" || len(got[len(got)-2]) != size {
 		t.Error("a long line is lost")
 	}
 }

@@ -184,6 +184,9 @@ func (a *Auth) PollLogin(_ context.Context, poll string) (secret string, pending
 
 // recordLogin writes what came of a web login to the journal.
 func (a *Auth) recordLogin(e Event, err error) {
+	if npm.KindOf(err) == npm.TooMany {
+		return // or whoever guesses passwords would soon have rotated the journal away
+	}
 	e.Time = a.now()
 	e.Subject = strings.ToValidUTF8(e.Subject[:min(len(e.Subject), maxUserName)], "")
 	switch {

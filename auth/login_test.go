@@ -184,6 +184,22 @@ func TestWebLoginIsGivenBack(t *testing.T) {
 	wantKind(t, "again", a.FinishLogin(t.Context(), login.ID, "alice", "password", "", false, there), npm.Internal)
 }
 
+// Attempts that have to wait are not recorded, as they are nowhere else: they
+// cost nothing, so that there could be millions of lines.
+func TestWebLoginsThatWaitAreNotRecorded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	a := open(t, Config{Journal: openJournal(t, JournalConfig{Path: path})})
+	login := begin(t, a)
+	var err error
+	for range 3 * int(userLimit.burst) {
+		err = a.FinishLogin(t.Context(), login.ID, "alice", "wrong", "", false, there)
+	}
+	wantKind(t, "after so many", err, npm.TooMany)
+	if got, want := len(events(t, path)), int(userLimit.burst); got != want {
+		t.Errorf("%d events, want %d", got, want)
+	}
+}
+
 func TestWebLoginIsRecorded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	j, err := OpenJournal(JournalConfig{Path: path})

@@ -41,8 +41,9 @@ type passwords struct {
 	matches func(hash, password string) bool // matches, if no test counts
 	dummy   string                           // a hash that nothing matches, for users that do not exist
 	now     func() time.Time
-	key     [sha256.Size]byte // of this process alone: what is remembered is worth nothing elsewhere
-	slots   *semaphore.Weighted
+	key     [sha256.Size]byte             // of this process alone: what is remembered is worth nothing elsewhere
+	slots   *semaphore.Weighted           // cores for strangers, and for new hashes
+	kept    *semaphore.Weighted           // cores for users who sign in from where they did before; strangers may come from many addresses
 	right   *lru.Cache[digest, time.Time] // until when
 	flights singleflight.Group
 }
@@ -61,11 +62,13 @@ func newPasswords(cost int, now func() time.Time) (*passwords, error) {
 	if err != nil {
 		return nil, err
 	}
+	cores := int64(max(1, runtime.GOMAXPROCS(0)/2))
 	p := &passwords{
 		cost: cost, matches: matches,
 		dummy: fmt.Sprintf("$2a$%02d$%s", cost, "larderlarderlarderlarOlarderlarderlarderlarderlarderl"),
 		now:   now,
-		slots: semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)/2))),
+		slots: semaphore.NewWeighted(cores),
+		kept:  semaphore.NewWeighted(cores), // seldom in use: it takes a right password first, and few wrong ones may follow
 		right: right,
 	}
 	rand.Read(p.key[:]) // never fails: it would crash the program
@@ -99,7 +102,11 @@ func (p *passwords) check(acc account, password string, try attempt) error {
 			if wait > 0 {
 				return nil, tooManyFailures(wait)
 			}
-			right, err := p.compare(acc, password)
+			slots := p.slots
+			if try.isFamiliar() {
+				slots = p.kept
+			}
+			right, err := p.compare(acc, password, slots)
 			if right || err != nil {
 				undo()
 			}
@@ -120,8 +127,8 @@ func (p *passwords) check(acc account, password string, try attempt) error {
 
 // compare takes its time, and as much for an account that does not exist, or
 // whose hash is cheap, as for any other.
-func (p *passwords) compare(acc account, password string) (right bool, err error) {
-	release, err := p.slot()
+func (p *passwords) compare(acc account, password string, slots *semaphore.Weighted) (right bool, err error) {
+	release, err := slot(slots)
 	if err != nil {
 		return false, err
 	}
@@ -137,7 +144,7 @@ func (p *passwords) compare(acc account, password string) (right bool, err error
 
 // hash makes a new password's hash.
 func (p *passwords) hash(password string) (string, error) {
-	release, err := p.slot()
+	release, err := slot(p.slots)
 	if err != nil {
 		return "", err
 	}
@@ -148,17 +155,17 @@ func (p *passwords) hash(password string) (string, error) {
 
 // slot waits for the right to use a core. It does not end with the request
 // that waits: others may wait for the same check.
-func (p *passwords) slot() (release func(), err error) {
+func slot(slots *semaphore.Weighted) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), slotWait)
 	defer cancel()
-	if err := p.slots.Acquire(ctx, 1); err != nil {
+	if err := slots.Acquire(ctx, 1); err != nil {
 		return nil, &npm.Error{
 			Kind: npm.Unavailable, Op: "auth.passwords", RetryAfter: slotWait,
 			Msg: "Too many people are signing in at once; try again",
 			Err: err,
 		}
 	}
-	return func() { p.slots.Release(1) }, nil
+	return func() { slots.Release(1) }, nil
 }
 
 func (p *passwords) remember(d digest) { p.right.Add(d, p.now().Add(rightFor)) }

@@ -186,7 +186,20 @@ func TestNoCoreToBeHad(t *testing.T) {
 	})
 }
 
-// takeAllSlots keeps every check waiting until release.
+// Strangers who guess from many addresses, none of them often enough to be
+// slowed down, keep out nobody who has signed in from theirs before.
+func TestStrangersLeaveACoreToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChecker(t)
+		wantKind(t, "the first time", c.try("alice", "$2a$=secret", "secret"), npm.Internal)
+		c.clock.advance(rightFor)
+		defer c.takeAllSlots(t)()
+		wantKind(t, "again", c.try("alice", "$2a$=secret", "secret"), npm.Internal)
+		wantKind(t, "somebody else there", c.try("bob", "$2a$=secret", "secret"), npm.Unavailable)
+	})
+}
+
+// takeAllSlots keeps every check of a stranger waiting until release.
 func (c *checker) takeAllSlots(t *testing.T) (release func()) {
 	t.Helper()
 	n := int64(0)

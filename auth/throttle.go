@@ -147,6 +147,13 @@ func (a attempt) succeeded() {
 	}
 }
 
+// isFamiliar is familiar for who does not hold the lock.
+func (a attempt) isFamiliar() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.familiar()
+}
+
 // familiar reports whether the user has signed in from this address before.
 func (a attempt) familiar() bool {
 	_, ok := a.known.held.Get(a.pair) // and keeps it, as the most recent

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -171,11 +172,15 @@ func newRequestID() string {
 }
 
 // scrub removes the secrets that stand in paths: tokens (npm logout, npm token
-// revoke) and those of a web login.
+// revoke) and those of a web login, whatever of the path is escaped.
 func scrub(path string) string {
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		plain = path
+	}
 	for _, secret := range []string{"/-/user/token/", "/-/npm/v1/tokens/token/", "/-/v1/done/", "/-/web/login/"} {
-		if i := strings.Index(path, secret); i >= 0 {
-			return path[:i] + secret + "***"
+		if i := strings.Index(plain, secret); i >= 0 {
+			return shorten(plain[:i]) + secret + "***"
 		}
 	}
 	return shorten(path)

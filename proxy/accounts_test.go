@@ -165,6 +165,21 @@ func (a *accountsWorld) wantEvents(want ...string) {
 	}
 }
 
+// TestFloodOfRefusalsIsCut: nobody needs an account to be refused, and what was
+// done before must not be rotated away by it, nor other refusals be hidden.
+func TestFloodOfRefusalsIsCut(t *testing.T) {
+	a := newAccounts(t)
+	before := len(a.events())
+	for range refusalBurst + 50 {
+		a.do(http.MethodPut, "/lodash/latest", `"1.0.0"`).want(t, 401)
+	}
+	if n := len(a.events()) - before; n < refusalBurst || n > refusalBurst+10 { // some seconds may have passed
+		t.Errorf("%d events, want %d", n, refusalBurst)
+	}
+	a.wantOneRefusal(func() { a.do(http.MethodPut, userPath("alice"), userBody(t, "alice", "wrong", "")).want(t, 401) })
+	a.wantOneRefusal(func() { a.as(a.token(readOnly), http.MethodPut, "/lodash/latest", `"1.0.0"`).want(t, 403) })
+}
+
 // userBody is what npm, yarn 1 and pnpm send to log in.
 func userBody(t testing.TB, name, password, email string) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -18,10 +19,14 @@ const (
 	// maxAuditBody is for one, in bytes, both as sent and as unpacked. The tree
 	// that pnpm 10 sends for a thousand packages is under one megabyte.
 	maxAuditBody = 16 << 20
-	// maxAuditMemory is for all that are being answered, together, in bytes as
-	// unpacked; decoded they take some ten times as much. Packed, a thousandth
-	// of that would be enough to ask for it.
-	maxAuditMemory = 64 << 20
+	// maxAuditMemory is for all that are being answered, together, in bytes of
+	// memory: unpacked, and decoded. Packed, a thousandth of what they take
+	// unpacked would be enough to ask for it, and nobody needs an account.
+	maxAuditMemory = 128 << 20
+	// auditValueMemory is what a value of the JSON takes once it is decoded, in
+	// bytes: one in a map of its own, as in {"a":{}}, takes about twice that,
+	// and has two of the characters that begin or part values.
+	auditValueMemory = 256
 	// auditBodyTime is for the client to send one.
 	auditBodyTime = time.Minute
 )
@@ -74,8 +79,9 @@ func readAuditBody(x *exchange, r *http.Request, body *rationed) ([]byte, error)
 	return doc, nil
 }
 
-// rationed reads while a budget has room for what was read. It does not wait
-// for room: bodies that wait for each other's would never end.
+// rationed reads while a budget has room for what was read, and for what it
+// decodes to. It does not wait for room: bodies that wait for each other's
+// would never end.
 type rationed struct {
 	src    io.Reader
 	budget *semaphore.Weighted // of bytes
@@ -84,10 +90,12 @@ type rationed struct {
 
 func (b *rationed) Read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
-	if !b.budget.TryAcquire(int64(n)) {
+	values := bytes.Count(p[:n], []byte{','}) + bytes.Count(p[:n], []byte{'{'}) + bytes.Count(p[:n], []byte{'['})
+	cost := int64(n) + int64(values)*auditValueMemory
+	if !b.budget.TryAcquire(cost) {
 		return 0, &npm.Error{Kind: npm.Unavailable, Op: "proxy.auditBody", Msg: "too many audits at once"}
 	}
-	b.taken += int64(n)
+	b.taken += cost
 	return n, err
 }
 

@@ -38,11 +38,22 @@ func (b patientBody) done() { _ = b.conn.SetReadDeadline(time.Time{}) }
 // token's description.
 const maxSmallBody = 64 << 10
 
+// smallBodyTime is for the client to send one. Nobody needs an account to begin,
+// and byte by byte it would last for weeks.
+const smallBodyTime = time.Minute
+
+// hurry gives the client smallBodyTime from here on. The caller calls done when
+// it has read what it wants.
+func hurry(x *exchange) (done func()) {
+	c := http.NewResponseController(x)
+	_ = c.SetReadDeadline(time.Now().Add(smallBodyTime)) // where it cannot be set, nobody waits on a socket
+	return func() { _ = c.SetReadDeadline(time.Time{}) } // the connection is good for more
+}
+
 // readSmall reads a body that is small or else refused.
 func readSmall(x *exchange, r *http.Request) ([]byte, error) {
-	body := patient(x, r)
-	defer body.done()
-	data, err := io.ReadAll(io.LimitReader(body, maxSmallBody+1))
+	defer hurry(x)()
+	data, err := io.ReadAll(io.LimitReader(r.Body, maxSmallBody+1))
 	switch {
 	case err != nil:
 		return nil, &npm.Error{Kind: npm.Invalid, Op: "proxy.readSmall", Msg: "the body breaks off", Err: err}

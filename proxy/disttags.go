@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +83,7 @@ func (s *Server) mergeTags(x *exchange, r *http.Request, route npm.Route) error 
 	if err := readJSON(x, r, &tags); err != nil {
 		return err
 	}
+	x.event.Subject = strings.Join(slices.Sorted(maps.Keys(tags)), " ")
 	change, err := s.cfg.Hosted.SetTags(r.Context(), route.Name, tags, s.actor(r, x))
 	return x.sendChange(change, err, http.StatusCreated)
 }

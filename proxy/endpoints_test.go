@@ -12,9 +12,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"larder/auth"
 )
 
 func TestChecklist81_Ping(t *testing.T) {
@@ -132,6 +135,32 @@ func TestBodiesHaveADeadline(t *testing.T) {
 			conn := &bodyDeadlines{ResponseRecorder: httptest.NewRecorder()}
 			w.proxy.Handler().ServeHTTP(conn, httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body)))
 			if len(conn.set) < 2 || conn.set[0].IsZero() || !conn.set[len(conn.set)-1].IsZero() {
+				t.Errorf("deadlines %v, want one and then none", conn.set)
+			}
+		})
+	}
+}
+
+// TestSmallBodiesCannotTrickle: the deadline of a small body does not move with
+// each byte of it.
+func TestSmallBodiesCannotTrickle(t *testing.T) {
+	w, alice := published(t, func(c *Config) {
+		c.Auth = newAuth(t, auth.Config{Rules: []auth.Rule{{Match: "**", Read: []string{"anyone"}, Publish: []string{"alice"}}}})
+	})
+	bob := w.user("bob")
+	tests := []struct{ name, who, method, path, body string }{
+		{"login", "", http.MethodPut, "/-/user/org.couchdb.user:alice", `{"name":"alice","password":"wrong"}`},
+		{"tag", alice, http.MethodPut, "/-/package/@acme%2flib/dist-tags/next", `"1.0.0"`},
+		{"star of somebody who may not publish", bob, http.MethodPut, "/@acme%2flib", `{"_id":"@acme/lib","users":{"bob":true}}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			conn := &bodyDeadlines{ResponseRecorder: httptest.NewRecorder()}
+			r := httptest.NewRequest(tt.method, tt.path, iotest.OneByteReader(strings.NewReader(tt.body)))
+			r.Header.Set("Authorization", tt.who)
+			r.ContentLength = int64(len(tt.body))
+			w.proxy.Handler().ServeHTTP(conn, r)
+			if n := len(conn.set); n < 2 || n > 4 || conn.set[0].IsZero() || !conn.set[n-1].IsZero() { // an error drains
 				t.Errorf("deadlines %v, want one and then none", conn.set)
 			}
 		})

@@ -17,7 +17,7 @@ func (s *Server) checkOwned(ctx context.Context, name string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if matchesAny(s.cfg.Reserved, name) || matchesAny(s.cfg.AllowShadow, name) {
+	if s.reserved(name) || matchesAny(s.cfg.AllowShadow, name) {
 		return nil
 	}
 	reg := s.upstreamOf(name)

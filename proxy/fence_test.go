@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidwall/gjson"
+
+	"larder/auth"
 	"larder/npm"
 )
 
@@ -124,6 +127,65 @@ func TestPrivateNamesNeverGoUpstream(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReservedScopesHaveNoCase: a slip of the shift key must not tell an
+// upstream what we keep for ourselves, while names without a scope may differ
+// by case alone.
+func TestReservedScopesHaveNoCase(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Reserved = []string{"@corp/*", "@Mixed/x", "jsonstream"} })
+	alice := w.user("alice")
+	for _, name := range []string{"@CORP/billing", "@Corp/Billing", "@mixed/x", "@MIXED/X"} {
+		for _, r := range requestsFor(t, name, url.PathEscape(name)) {
+			r.Header.Set("Authorization", alice)
+			w.serve(r)
+			for _, asked := range w.up.seen("") {
+				t.Fatalf("%s %s: upstream heard %s %s %s", r.Method, r.URL, asked.Method, asked.URL, w.up.posted(asked.URL.Path))
+			}
+		}
+	}
+	w.up.publish("JSONStream", "1.0.0", []byte("x"))
+	w.get("/JSONStream").want(t, 200)
+	w.get("/jsonstream").want(t, 404)
+}
+
+// TestSearchesThatNamePrivateOnesStayHere: people paste names out of error
+// messages, manifests and addresses.
+func TestSearchesThatNamePrivateOnesStayHere(t *testing.T) {
+	partner, twoOf := twoUpstreams(t)
+	w, _ := published(t, twoOf, func(c *Config) {
+		c.Reserved = []string{"@corp/*", "corp-*"}
+		c.AllowShadow = []string{"@acme/*"}
+		c.Auth = newAuth(t, auth.Config{Rules: []auth.Rule{
+			{Match: "@guarded/*", Read: []string{"authenticated"}},
+			{Match: "**", Read: []string{"anyone"}, Publish: []string{"authenticated"}},
+		}})
+	})
+	w.up.serve("/-/v1/search", `{"objects":[{"package":{"name":"lodash"}},{"package":{"name":"@guarded/x"}},{"package":{"name":"@partner/x"}}],"total":3}`)
+	search := func(text string) []byte {
+		return w.get("/-/v1/search?text="+url.QueryEscape(text)).want(t, 200).body
+	}
+	for _, text := range []string{
+		"@acme/lib", "@ACME/Lib", "(@acme/lib)", "@acme/lib;", "[@acme/lib]", "x@acme/lib", "npm:@acme/lib@^1.0.0", "acme/lib",
+		"https://npm.acme.example/@acme/lib", "https://npm.acme.example/@acme%2flib", "scope:acme", "scope:@acme", "SCOPE:Acme", "<acme>",
+		"@corp/billing", "Corp-Tool", "(corp-tool)", "corp-tool@npm:lodash@4", "name=corp-tool", "keywords:corp-tool", "a:b:corp-tool",
+		"@partner/x", "scope:partner", "@guarded/none", "scope:guarded", "(guarded)",
+		strings.Repeat("a ", maxPieces/2) + strings.Repeat("b:c ", maxPieces),
+	} {
+		search(text)
+		for _, asked := range append(w.up.seen("/-/v1/search"), partner.seen("")...) {
+			t.Fatalf("%q: an upstream heard %s", text, asked.URL)
+		}
+	}
+	for i, text := range []string{"left pad", "@babel/core@7", "lib", "react.js not:unstable", "author:alice", `keywords:"string pad"`} {
+		body := search(text)
+		if n := len(w.up.seen("/-/v1/search")); n != i+1 {
+			t.Errorf("%q: upstream was asked %d times, want %d", text, n, i+1)
+		}
+		if got := gjson.GetBytes(body, "objects.#.package.name").Raw; !strings.Contains(got, "lodash") || strings.Contains(got, "guarded") || strings.Contains(got, "partner") {
+			t.Errorf("%q finds %s", text, got)
+		}
 	}
 }
 

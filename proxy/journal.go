@@ -15,8 +15,12 @@ const (
 )
 
 // record notes a write in the journal, with who asked and how. That it cannot
-// be noted is logged and does not undo the write.
+// be noted is logged and does not undo the write. A flood of refusals is noted
+// in part.
 func (s *Server) record(x *exchange, e auth.Event) {
+	if e.Result != resultOK && !s.refused.allow(refusalKind{x.caller.Name(), e.Action}) {
+		return
+	}
 	e.Time, e.Actor, e.Token, e.RequestID = time.Now().UTC(), x.caller.Name(), x.caller.TokenName(), x.id
 	if x.client.IsValid() {
 		e.Client = x.client.String()

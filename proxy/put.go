@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -135,13 +134,6 @@ func (s *Server) actor(r *http.Request, x *exchange) hosted.Actor {
 	return by
 }
 
-// Bounds on the bodies of PUTs that are being read. Each may hold a document of
-// tens of megabytes in memory, and unpacks its tarball once to look into it.
-const (
-	maxUploads = 64               // at once
-	uploadWait = 30 * time.Second // for a place among them
-)
-
 // receive reads the body of a PUT.
 func (s *Server) receive(x *exchange, r *http.Request, name string) (*hosted.Upload, error) {
 	if limit := s.cfg.Hosted.MaxBody(); r.ContentLength > limit {
@@ -150,10 +142,11 @@ func (s *Server) receive(x *exchange, r *http.Request, name string) (*hosted.Upl
 	}
 	waiting, cancel := context.WithTimeout(r.Context(), uploadWait)
 	defer cancel()
-	if err := s.uploads.Acquire(waiting, 1); err != nil {
+	leave, err := s.uploads.enter(waiting, x.uploader())
+	if err != nil {
 		return nil, &npm.Error{Kind: npm.Unavailable, Op: "proxy.receive", Name: name, Msg: "too many uploads at once", Err: err}
 	}
-	defer s.uploads.Release(1)
+	defer leave()
 	body := patient(x, r)
 	defer body.done()
 	unpacked, err := unpackedBody(r, body)

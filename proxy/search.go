@@ -36,7 +36,7 @@ func (s *Server) search(x *exchange, r *http.Request) error {
 	x.guarded = !x.caller.Anonymous()                                                        // somebody else may find less
 	page := searchPage{objects: own.Objects[:min(len(own.Objects), size)], total: own.Total} // size may be 0
 	x.result = resultHosted
-	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.namesPrivate(r.Context(), text) {
+	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.namesPrivate(r.Context(), x.caller, text) {
 		query.Set("from", strconv.Itoa(max(0, from-own.Total)))
 		query.Set("size", strconv.Itoa(rest))
 		err = s.searchUpstream(x, r, query, &page)
@@ -63,7 +63,7 @@ func (s *Server) searchUpstream(x *exchange, r *http.Request, query url.Values, 
 	if err != nil {
 		return err
 	}
-	objects, total, err := repairSearch(raw, size, func(name string) bool { return s.publicSource(r.Context(), name) != nil })
+	objects, total, err := repairSearch(raw, size, func(name string) bool { return s.searchable(r.Context(), x.caller, name) })
 	if err != nil {
 		return err
 	}
@@ -78,34 +78,78 @@ func (s *Server) readable(x *exchange) func(name string) bool {
 	return func(name string) bool { return s.cfg.Auth.May(x.caller, auth.Read, name) }
 }
 
+// maxPieces bounds the pieces of a search's text that are looked at: each costs
+// a look at the store. A text of more stays here.
+const maxPieces = 64
+
 // namesPrivate reports whether a word of a search is a name or a scope that is
-// private here, in any of the ways in which people write one.
-func (s *Server) namesPrivate(ctx context.Context, text string) bool {
-	words := strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,"'`, r) })
-	return slices.ContainsFunc(words, func(word string) bool {
-		if _, value, ok := strings.Cut(word, ":"); ok { // scope:acme, author:alice
+// not for the catch-all upstream to hear of, in any of the ways in which
+// people write one: with a version, in capitals, in brackets, in a URL.
+func (s *Server) namesPrivate(ctx context.Context, caller auth.Caller, text string) bool {
+	private := func(word string) bool { return s.isPrivate(ctx, caller, word) }
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,"'`, r) })
+	looked := 0
+	for _, word := range words {
+		if key, value, ok := strings.Cut(word, ":"); ok && isQualifier(key) {
 			word = value
 		}
-		word = nameOf(word)
-		return s.isPrivate(ctx, word) || s.isPrivate(ctx, "@"+strings.TrimPrefix(word, "@"))
-	})
+		pieces := strings.FieldsFunc(word, notInName)
+		if looked += len(pieces); looked > maxPieces {
+			return true
+		}
+		if name := nameOf(word); npm.Scope(name) != "" && npm.CheckName(name) == nil {
+			if private(name) {
+				return true
+			}
+			continue // "core" of "@babel/core" is not meant
+		}
+		for i, piece := range pieces {
+			if private(piece) || private("@"+piece) || i > 0 && private("@"+pieces[i-1]+"/"+piece) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// isPrivate reports whether word is a name that is private here, or the scope
-// of one, or begins like one.
-func (s *Server) isPrivate(ctx context.Context, word string) bool {
-	if npm.CheckName(word) == nil && s.upstreamOf(word) != nil && s.publicSource(ctx, word) == nil {
+// isQualifier reports whether key is what npm search understands before a ':'.
+func isQualifier(key string) bool {
+	switch key {
+	case "author", "maintainer", "scope", "keyword", "keywords", "is", "not", "boost-exact":
+		return true
+	}
+	return false
+}
+
+// notInName reports whether r is where a piece of a name ends.
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~", r)
+}
+
+// isPrivate reports whether word is a name that the catch-all upstream does not
+// answer for, or the scope of one, or begins like one. What the caller may not
+// read counts, whether or not it exists: else the answers would tell.
+func (s *Server) isPrivate(ctx context.Context, caller auth.Caller, word string) bool {
+	if npm.CheckName(word) == nil && !s.searchable(ctx, caller, word) {
 		return true
 	}
 	scope, _, _ := strings.Cut(word, "/")
-	if len(scope) < 2 || scope[0] != '@' {
+	sample := scope + "/x"
+	if scope[0] != '@' || npm.CheckName(sample) != nil {
 		return false
 	}
-	if slices.ContainsFunc(s.cfg.Reserved, func(p string) bool { return strings.HasPrefix(p, scope+"/") || npm.MatchName(p, scope+"/x") }) {
+	if s.reserved(sample) || s.upstreamOf(sample) != s.catchAll || !s.cfg.Auth.May(caller, auth.Read, sample) ||
+		slices.ContainsFunc(s.cfg.Reserved, func(p string) bool { return strings.HasPrefix(strings.ToLower(p), scope+"/") }) {
 		return true
 	}
 	own, err := s.cfg.Hosted.Search(ctx, hosted.Query{Text: "scope:" + scope[1:], Size: 1})
 	return err != nil || own.Total > 0
+}
+
+// searchable reports whether a package is one that the catch-all upstream
+// answers for and the caller may read.
+func (s *Server) searchable(ctx context.Context, caller auth.Caller, name string) bool {
+	return s.publicSource(ctx, name) == s.catchAll && s.cfg.Auth.May(caller, auth.Read, name)
 }
 
 // searchRange returns which part of a search's results is asked for.

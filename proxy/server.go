@@ -53,7 +53,8 @@ type Server struct {
 	bases    *bases
 	forced   *buckets
 	audits   *semaphore.Weighted              // bytes of audits' bodies that are held
-	uploads  *semaphore.Weighted              // bodies of PUTs that are being read
+	refused  *refusalBuckets                  // what the journal takes of them
+	uploads  *uploads                         // bodies of PUTs that are being read
 	catchAll *upstream.Registry               // answers what has no package name; nil if there is none
 	fixed    map[string]map[string]fixedRoute // by path and method
 	routes   map[npm.RouteKind][]endpoint
@@ -77,12 +78,17 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	refused, err := newRefusalBuckets()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		cfg:      cfg,
 		bases:    b,
 		forced:   forced,
 		audits:   semaphore.NewWeighted(maxAuditMemory),
-		uploads:  semaphore.NewWeighted(maxUploads),
+		refused:  refused,
+		uploads:  newUploads(),
 		catchAll: catchAll(cfg.Upstreams),
 	}
 	s.fixed = s.fixedRoutes()

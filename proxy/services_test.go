@@ -120,6 +120,23 @@ func TestAuditOfNothing(t *testing.T) {
 	}
 }
 
+// TestAuditsThatDecodeToMuch: a body of a few kilobytes unpacks to a few
+// megabytes, and those decode to a gigabyte.
+func TestAuditsThatDecodeToMuch(t *testing.T) {
+	w := newWorld(t)
+	w.up.serve(quickAuditPath, report)
+	audit := func(values, want int) {
+		t.Helper()
+		body := gzipped(t, `{"x":[`+strings.Repeat(`{"b":0},`, values)+`0],"dependencies":{"lodash":{"version":"1.0.0"}}}`)
+		w.do(http.MethodPost, quickAuditPath, body, "Content-Encoding", "gzip").want(t, want)
+	}
+	audit(1_000_000, 503)
+	audit(50_000, 200)
+	if !w.proxy.audits.TryAcquire(maxAuditMemory) {
+		t.Error("something is held after the last audit")
+	}
+}
+
 // TestAuditsShareOneBound holds all that audits may occupy, and then none of
 // it: a few kilobytes of gzip become megabytes, and a refusal costs an install
 // nothing.

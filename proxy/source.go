@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"larder/hosted"
 	"larder/npm"
@@ -34,7 +35,7 @@ func (s *Server) source(ctx context.Context, name string) (source, error) {
 		return source{hosted: pkg}, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return source{}, err
-	case matchesAny(s.cfg.Reserved, name):
+	case s.reserved(name):
 		return source{}, notHere(name, name+" is reserved for packages that are published here, and it was not")
 	}
 	reg := s.upstreamOf(name)
@@ -71,6 +72,17 @@ func (s *Server) publicSource(ctx context.Context, name string) *upstream.Regist
 		return nil
 	}
 	return src.upstream
+}
+
+// reserved reports whether hosted.reserved covers a name. A scope has no case,
+// as on the public registry: what is asked for as @ACME/lib is somebody's slip,
+// and must not tell an upstream of @acme/lib. Names without a scope may be told
+// apart by case alone, as JSONStream and jsonstream are.
+func (s *Server) reserved(name string) bool {
+	return slices.ContainsFunc(s.cfg.Reserved, func(p string) bool {
+		return npm.MatchName(p, name) ||
+			strings.HasPrefix(name, "@") && npm.MatchName(strings.ToLower(p), strings.ToLower(name))
+	})
 }
 
 func matchesAny(patterns []string, name string) bool {

@@ -18,6 +18,7 @@ func (s *Server) putStar(x *exchange, r *http.Request, name string, refusal erro
 	if r.ContentLength < 0 || r.ContentLength > maxStarBody || s.cfg.Auth.Person(x.caller, false) != nil {
 		return refusal
 	}
+	defer hurry(x)()
 	noTarball := func() (io.Writer, error) { return nil, refusal }
 	body, err := npm.ReadPut(r.Body, npm.PutLimits{Document: maxStarBody}, noTarball)
 	if err != nil || body.Kind(false) != npm.PutStar {

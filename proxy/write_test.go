@@ -178,6 +178,7 @@ func TestJournalOfWrites(t *testing.T) {
 	w.publish(alice, "@acme/lib", "1.0.1").want(t, 201) // the same again is a success
 	w.publish("", "@acme/lib", "1.0.2").wantError(t, 401)
 	w.write(alice, "PUT", "/-/package/@acme%2flib/dist-tags/next", `"9.9.9"`).wantError(t, 404)
+	w.write(alice, "POST", "/-/package/@acme%2flib/dist-tags", `{"next":"1.0.1","beta":"1.0.1"}`).want(t, 201)
 	w.write(alice, "DELETE", "/@acme%2flib/-rev/undefined", "").want(t, 200)
 	if err := journal.Close(); err != nil {
 		t.Fatal(err)
@@ -211,6 +212,7 @@ func TestJournalOfWrites(t *testing.T) {
 		{"alice", "test", from, "publish", "1.0.1", "", "ok", ""},
 		{"", "", from, "publish", "", "", "refused", "You must be logged in to publish packages."},
 		{"alice", "test", from, "dist-tag.add", "", "next", "refused", "version not found: 9.9.9"},
+		{"alice", "test", from, "dist-tag.add", "1.0.1", "beta next", "ok", ""},
 		{"alice", "test", from, "unpublish", "", "", "ok", ""},
 	}
 	if d := cmp.Diff(want, got); d != "" {
