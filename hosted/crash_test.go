@@ -206,6 +206,36 @@ func TestForgottenLate(t *testing.T) {
 	wantNames(t, p, "other")
 }
 
+// TestUploadsShareOneBound: a document of megabytes is a few kilobytes packed, so
+// all that are being received share a bound, and give back what they held.
+func TestUploadsShareOneBound(t *testing.T) {
+	p := newPackages(t, Config{})
+	big := []byte(`{"versions":{},"pad":"` + strings.Repeat("x", 3*npmStep) + `"}`)
+	if !p.uploads.TryAcquire(maxUploadMemory - 5*npmStep) {
+		t.Fatal("something is held before the first upload")
+	}
+	first, err := p.Receive(t.Context(), "lib", bytes.NewReader(big))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Receive(t.Context(), "lib", bytes.NewReader(big))
+	wantError(t, err, npm.Unavailable, "too many large documents")
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := p.Receive(t.Context(), "lib", bytes.NewReader(big))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	if !p.uploads.TryAcquire(5 * npmStep) {
+		t.Error("something is held after the last upload")
+	}
+}
+
+// npmStep is how much room npm.ReadPut asks for at once, in bytes.
+const npmStep = 1 << 20
+
 // An upload that is given up, or breaks off, leaves nothing.
 func TestUploadThatIsGivenUp(t *testing.T) {
 	dir := t.TempDir()

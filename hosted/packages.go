@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"larder/cache"
 	"larder/metrics"
 	"larder/npm"
@@ -44,6 +46,7 @@ type Packages struct {
 	reading *nameLocks // one parser per package
 	memory  *memory
 	absent  *absences
+	uploads *semaphore.Weighted // bytes of documents that are being received
 	index   *index
 }
 
@@ -64,6 +67,7 @@ func New(cfg Config) (*Packages, error) {
 		reading:     newNameLocks(),
 		memory:      newMemory(maxMemory, cfg.Metrics),
 		absent:      newAbsences(),
+		uploads:     semaphore.NewWeighted(maxUploadMemory),
 	}
 	if p.maxPublish <= 0 {
 		p.maxPublish = defaultMaxPublish

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"io"
 
+	"golang.org/x/sync/semaphore"
+
 	"larder/npm"
 )
 
@@ -14,23 +16,30 @@ type Upload struct {
 	Put     *npm.Put
 	name    string
 	tarball *incoming // nil where there is none
+	memory  *semaphore.Weighted
+	held    int64 // bytes of memory
 }
+
+// maxUploadMemory bounds the documents of all Uploads together, in bytes as
+// sent. Packed, a two-hundredth of that would be enough to ask for it.
+const maxUploadMemory = 2 * maxDocument
 
 // Receive reads the body of PUT /NAME and PUT /NAME/-rev/REV to its end. A
 // tarball in it goes to the store as it arrives; nobody sees it before Publish.
 // The caller closes the Upload. Errors are those of npm.ReadPut and
 // npm.InspectTarball, TooLarge above Config.MaxPublish, NoSpace and Unavailable.
 //
-// An Upload holds up to maxDocument in memory and MaxPublish on disk. How many
-// there are at once is for the caller to bound.
+// An Upload holds up to maxDocument in memory, out of maxUploadMemory for all,
+// and MaxPublish on disk. It does not wait for room, since those who wait for
+// each other's would never end: where there is none it is Unavailable.
 func (p *Packages) Receive(ctx context.Context, name string, body io.Reader) (*Upload, error) {
-	u := &Upload{name: name}
+	u := &Upload{name: name, memory: p.uploads}
 	defer func() {
 		if u.Put == nil { // after a panic, too: goroutines wait for the rest
 			u.Close()
 		}
 	}()
-	limits := npm.PutLimits{Tarball: p.maxPublish + overshoot, Document: p.maxDocument}
+	limits := npm.PutLimits{Tarball: p.maxPublish + overshoot, Document: p.maxDocument, Reserve: u.reserve}
 	put, err := npm.ReadPut(contextReader{ctx, body}, limits, func() (io.Writer, error) {
 		in, err := p.receiveTarball(ctx, name)
 		if err != nil {
@@ -56,8 +65,19 @@ func (p *Packages) MaxBody() int64 {
 	return int64(base64.StdEncoding.EncodedLen(int(p.maxPublish))) + p.maxDocument
 }
 
-// Close throws away what was not published.
+// reserve takes room for more of the document.
+func (u *Upload) reserve(bytes int64) error {
+	if !u.memory.TryAcquire(bytes) {
+		return &npm.Error{Kind: npm.Unavailable, Msg: "too many large documents at once"}
+	}
+	u.held += bytes
+	return nil
+}
+
+// Close throws away what was not published. It is called once.
 func (u *Upload) Close() error {
+	u.memory.Release(u.held)
+	u.held = 0
 	if u.tarball == nil {
 		return nil
 	}

@@ -10,7 +10,13 @@ import (
 type PutLimits struct {
 	Tarball  int64 // of the tarball itself, decoded
 	Document int64 // of everything else in the body
+	// Reserve is asked before more of the document is held in memory, and its
+	// error ends the reading. It may be nil.
+	Reserve func(bytes int64) error
 }
+
+// reserveStep is how much of a document Reserve is asked for at once, in bytes.
+const reserveStep = 1 << 20
 
 // Put is the body of PUT /NAME and PUT /NAME/-rev/REV.
 type Put struct {
@@ -37,8 +43,8 @@ func (a Attachment) IsTarball() bool { return strings.HasSuffix(a.Name, ".tgz") 
 // in blocks. What it got is of use only if ReadPut returns no error.
 //
 // Kinds of error: Invalid for what is not JSON, bad base64, a second tarball;
-// TooLarge, and the sentence says which limit. An error of r, of tarball or of
-// its writer is wrapped and keeps what kind it has: a connection that broke
+// TooLarge, and the sentence says which limit. An error of r, of Reserve, of
+// tarball or of its writer is wrapped and keeps what kind it has: a connection that broke
 // off is not the client's bad JSON.
 func ReadPut(r io.Reader, limits PutLimits, tarball func() (io.Writer, error)) (*Put, error) {
 	s := putScanner{r: bufio.NewReaderSize(r, putWindow), limits: limits, tarball: tarball}

@@ -217,18 +217,18 @@ func TestReadPutLimits(t *testing.T) {
 		limits PutLimits
 		says   string // "": it passes
 	}{
-		{"just enough for both", strings.NewReader(putBody(attachments)), PutLimits{tarball, document}, ""},
-		{"a byte too much tarball", strings.NewReader(putBody(attachments)), PutLimits{tarball - 1, document}, "the tarball is larger than 299999 bytes"},
-		{"a byte too much document", strings.NewReader(putBody(attachments)), PutLimits{tarball, document - 1}, "the package document is larger than"},
-		{"endless tarball", endless(`{"_attachments":{"a.tgz":{"data":"`, "AQID"), PutLimits{1 << 20, 1 << 20}, "the tarball is larger than"},
-		{"endless escapes", endless(`{"_attachments":{"a.tgz":{"data":"`, `\u0041\/`), PutLimits{1 << 20, 1 << 20}, "the tarball is larger than"},
-		{"endless white space", endless(`{"a":1`, "\n"), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless white space in attachments", endless(`{"_attachments":{"a.tgz":{"data"`, "\n"), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless string", endless(`{"a":"`, "x"), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless key", endless(`{"`, "x"), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless depth", endless(`{"a":`, "["), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless provenance", endless(`{"_attachments":{"a.sigstore":{"data":"`, "x"), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
-		{"endless white space behind", endless(`{}`, " "), PutLimits{1 << 20, 1 << 20}, "the package document is larger than"},
+		{"just enough for both", strings.NewReader(putBody(attachments)), PutLimits{Tarball: tarball, Document: document}, ""},
+		{"a byte too much tarball", strings.NewReader(putBody(attachments)), PutLimits{Tarball: tarball - 1, Document: document}, "the tarball is larger than 299999 bytes"},
+		{"a byte too much document", strings.NewReader(putBody(attachments)), PutLimits{Tarball: tarball, Document: document - 1}, "the package document is larger than"},
+		{"endless tarball", endless(`{"_attachments":{"a.tgz":{"data":"`, "AQID"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the tarball is larger than"},
+		{"endless escapes", endless(`{"_attachments":{"a.tgz":{"data":"`, `\u0041\/`), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the tarball is larger than"},
+		{"endless white space", endless(`{"a":1`, "\n"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless white space in attachments", endless(`{"_attachments":{"a.tgz":{"data"`, "\n"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless string", endless(`{"a":"`, "x"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless key", endless(`{"`, "x"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless depth", endless(`{"a":`, "["), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless provenance", endless(`{"_attachments":{"a.sigstore":{"data":"`, "x"), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
+		{"endless white space behind", endless(`{}`, " "), PutLimits{Tarball: 1 << 20, Document: 1 << 20}, "the package document is larger than"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -267,7 +267,7 @@ func TestReadPutHoldsNoTarball(t *testing.T) {
 		&repeater{text: strings.Repeat("AQID", 256), left: tarball / 3 * 4}, strings.NewReader(`"}}}`))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	p, err := ReadPut(body, PutLimits{tarball, 1 << 20}, func() (io.Writer, error) { return io.Discard, nil })
+	p, err := ReadPut(body, PutLimits{Tarball: tarball, Document: 1 << 20}, func() (io.Writer, error) { return io.Discard, nil })
 	runtime.ReadMemStats(&after)
 	if err != nil || p.Attachments[0].Size != tarball {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type putScanner struct {
 	r        *bufio.Reader
 	limits   PutLimits
 	document int64 // bytes taken so far that are no tarball's
+	reserved int64 // bytes that Reserve was asked for
 	tarball  func() (io.Writer, error)
 	found    []Attachment
 }
@@ -280,6 +281,12 @@ func (s *putScanner) take(n int) error {
 	if s.document > s.limits.Document {
 		return &Error{Kind: TooLarge, Op: opReadPut,
 			Msg: fmt.Sprintf("the package document is larger than %d bytes, without its tarball", s.limits.Document)}
+	}
+	for s.limits.Reserve != nil && s.reserved < s.document {
+		if err := s.limits.Reserve(reserveStep); err != nil {
+			return fmt.Errorf("%s: %w", opReadPut, err)
+		}
+		s.reserved += reserveStep
 	}
 	return s.skip(n)
 }
