@@ -34,7 +34,7 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 		return s.hostedPackument(x, r, src.hosted, form, base)
 	}
 	reg, started := src.upstream, time.Now()
-	pk, err := reg.Packument(r.Context(), route.Name, form, force && s.forced.allow(x.client))
+	pk, err := reg.Packument(r.Context(), route.Name, form, force && s.forced.allow(site(x.client)))
 	x.waitedSince(started)
 	if err != nil {
 		return err

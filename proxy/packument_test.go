@@ -94,7 +94,7 @@ func TestNoCacheIsForcedWithinTheBucket(t *testing.T) {
 	w.get("/lodash").want(t, 200).wantHeader(t, "X-Larder-Cache", "hit")
 	w.get("/lodash", "Cache-Control", "no-cache").want(t, 200).wantHeader(t, "X-Larder-Cache", "revalidated")
 	for range forcedBurst {
-		w.proxy.forced.allow(netip.MustParseAddr("127.0.0.1"))
+		w.proxy.forced.allow(site(netip.MustParseAddr("127.0.0.1")))
 	}
 	w.get("/lodash", "Cache-Control", "no-cache").want(t, 200).wantHeader(t, "X-Larder-Cache", "hit")
 }

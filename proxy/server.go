@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"larder/auth"
 	"larder/cache"
@@ -51,9 +52,9 @@ type Check struct {
 type Server struct {
 	cfg      Config
 	bases    *bases
-	forced   *buckets
+	forced   *buckets[netip.Prefix]           // revalidations, by client
 	audits   *semaphore.Weighted              // bytes of audits' bodies that are held
-	refused  *refusalBuckets                  // what the journal takes of them
+	refused  *buckets[refusalKind]            // what the journal takes of refused writes
 	uploads  *uploads                         // bodies of PUTs that are being read
 	catchAll *upstream.Registry               // answers what has no package name; nil if there is none
 	fixed    map[string]map[string]fixedRoute // by path and method
@@ -74,20 +75,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	forced, err := newBuckets()
-	if err != nil {
-		return nil, err
-	}
-	refused, err := newRefusalBuckets()
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
 		cfg:      cfg,
 		bases:    b,
-		forced:   forced,
+		forced:   newBuckets[netip.Prefix](forcedRate, forcedBurst),
 		audits:   semaphore.NewWeighted(maxAuditMemory),
-		refused:  refused,
+		refused:  newBuckets[refusalKind](rate.Every(refusalEvery), refusalBurst),
 		uploads:  newUploads(),
 		catchAll: catchAll(cfg.Upstreams),
 	}

@@ -50,7 +50,7 @@ func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.
 	}
 	manifest, pk, err := s.selected(ctx, reg, route, target, false)
 	lacking := func() bool { return pk != nil && npm.KindOf(err) == npm.NotFound }
-	if lacking() && pk.Outcome != upstream.Miss && s.forced.allow(client) {
+	if lacking() && pk.Outcome != upstream.Miss && s.forced.allow(site(client)) {
 		manifest, pk, err = s.selected(ctx, reg, route, target, true)
 	}
 	switch {
