@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"larder/npm"
 )
@@ -96,6 +97,20 @@ func (a *access) who(act Action, name string) principals {
 		}
 	}
 	return principals{}
+}
+
+// mentions reports whether a group or a rule names user, whatever the case:
+// nobody may pass for them either.
+func (a *access) mentions(user string) bool {
+	named := func(name string) bool { return strings.EqualFold(name, user) }
+	for _, members := range a.groups {
+		if slices.ContainsFunc(members, named) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(a.rules, func(r compiledRule) bool {
+		return slices.ContainsFunc(r.who[:], func(p principals) bool { return slices.ContainsFunc(p.users, named) })
+	})
 }
 
 // in reports whether a caller is in a group. A service token is in those that

@@ -87,12 +87,20 @@ func (a *Auth) SignInOrRegister(ctx context.Context, user, password, email strin
 	return false, err
 }
 
-// register makes an account for somebody whom nobody knows.
+// register makes an account for somebody whom nobody knows. Names that groups
+// or rules mention have rights before there is an account, so they are not for
+// whoever comes first.
 func (a *Auth) register(ctx context.Context, user, password, email string, from netip.Addr) error {
 	if !a.registration {
 		return &npm.Error{
 			Kind: npm.Forbidden, Op: "auth.Register",
 			Msg: "Nobody can make an account here by themselves: ask the administrator for one",
+		}
+	}
+	if a.access.mentions(user) {
+		return &npm.Error{
+			Kind: npm.Forbidden, Op: "auth.Register",
+			Msg: fmt.Sprintf("The account %q has rights here already, so only the administrator can make it", user),
 		}
 	}
 	if wait := a.throttle.register(from); wait > 0 {

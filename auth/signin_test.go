@@ -73,6 +73,29 @@ func TestAddUserRefuses(t *testing.T) {
 	}
 }
 
+// TestNamesWithRightsAreNotForStrangers: whoever came first would else be the
+// administrator.
+func TestNamesWithRightsAreNotForStrangers(t *testing.T) {
+	a := open(t, Config{
+		Registration: true,
+		Groups:       map[string][]string{Admins: {"alice"}, "web-team": {"bob"}},
+		Rules:        []Rule{{Match: "**", Read: []string{"anyone"}, Publish: []string{"web-team", "carol"}}},
+	})
+	for _, user := range []string{"alice", "Alice", "bob", "carol"} {
+		_, err := a.SignInOrRegister(t.Context(), user, "password", "", here)
+		wantKind(t, user, err, npm.Forbidden)
+		login := begin(t, a)
+		wantKind(t, user+" by the page", a.FinishLogin(t.Context(), login.ID, user, "password", "", true, here), npm.Forbidden)
+	}
+	addUser(t, a, "alice", "password") // an administrator may
+	if created, err := a.SignInOrRegister(t.Context(), "alice", "password", "", here); err != nil || created {
+		t.Errorf("created %t, %v", created, err)
+	}
+	if created, err := a.SignInOrRegister(t.Context(), "dave", "password", "", here); err != nil || !created {
+		t.Errorf("somebody else: created %t, %v", created, err)
+	}
+}
+
 func TestSignInOrRegister(t *testing.T) {
 	ctx := t.Context()
 	closed := open(t, Config{})

@@ -185,7 +185,7 @@ func TestChecklist73_LogoutRevokes(t *testing.T) {
 	p := newIdlePair(t, "LARDER_LOG_LEVEL=debug")
 	p.configure(t, rules)
 	p.start(t)
-	alice := p.adduser(t, "alice")
+	alice := p.appoint(t, "alice")
 	other := p.loggedIn(t, p.couchLogin(t, "alice", passphrase, ""), "alice")
 	p.publish(t, alice, lib("@acme/lib", "1.0.0"))
 	p.ok(t, "/@acme%2flib", alice.auth())

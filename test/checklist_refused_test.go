@@ -197,7 +197,7 @@ func TestChecklist55_WhoMayPublish(t *testing.T) {
 	p := newIdlePair(t)
 	p.configure(t, rules)
 	p.start(t)
-	alice, bob, carol := p.adduser(t, "alice"), p.adduser(t, "bob"), p.adduser(t, "carol")
+	alice, bob, carol := p.appoint(t, "alice"), p.adduser(t, "bob"), p.appoint(t, "carol")
 	r := lib("@acme/lib", "1.0.0")
 	tgz := r.pack(t)
 	body := npmBody(p.url(), r, tgz)

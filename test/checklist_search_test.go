@@ -123,7 +123,7 @@ func TestChecklist80_SearchShowsWhatOneMayRead(t *testing.T) {
 	p := newIdlePair(t)
 	p.configure(t, rules)
 	p.start(t)
-	alice, bob := p.adduser(t, "alice"), p.adduser(t, "bob")
+	alice, bob := p.appoint(t, "alice"), p.adduser(t, "bob")
 	p.publish(t, alice, release{name: "@acme/secretive", version: "1.0.0", manifest: object{{"description", "a plan"}}})
 	p.publish(t, alice, release{name: "secretive-not", version: "1.0.0", manifest: object{{"description", "a plan"}}})
 	for _, text := range []string{"plan", "secretive", "scope:acme plan"} {

@@ -188,7 +188,7 @@ func TestChecklist76_ReadOnlyTokensOnlyRead(t *testing.T) {
 	p := newIdlePair(t)
 	p.configure(t, rules)
 	p.start(t)
-	alice := p.adduser(t, "alice")
+	alice := p.appoint(t, "alice")
 	name := "@acme/lib"
 	p.publish(t, alice, lib(name, "1.0.0"))
 	before := p.document(t, name, alice.auth())

@@ -145,6 +145,17 @@ func (p *pair) adduser(t *testing.T, name string) account {
 	return p.loggedIn(t, p.couchLogin(t, name, passphrase, name+"@acme.example"), name)
 }
 
+// appoint is adduser for somebody whom the configuration gives rights: nobody can
+// take that name for themselves.
+func (p *pair) appoint(t *testing.T, name string) account {
+	t.Helper()
+	if r := p.couchLogin(t, name, passphrase, name+"@evil.example"); r.status != http.StatusForbidden {
+		t.Fatalf("%s made an account with rights: %d %s", name, r.status, r.body)
+	}
+	p.command(t, passphrase+"\n", "user", "add", name, "--email", name+"@acme.example")
+	return p.adduser(t, name)
+}
+
 // loggedIn is the account that an answer to couchLogin is about.
 func (p *pair) loggedIn(t *testing.T, r reply, name string) account {
 	t.Helper()

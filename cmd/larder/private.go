@@ -91,8 +91,7 @@ func bootstrap(ctx context.Context, accounts *auth.Auth, journal *auth.Journal, 
 }
 
 // unclaimed returns the users whom groups and access rules name and who have no
-// account, sorted. Where registration is open, whoever takes the name gets what
-// goes with it.
+// account, sorted: they are misspelt, or somebody waits for theirs.
 func unclaimed(s *settings, accounts *auth.Auth) []string {
 	groups := s.groups()
 	named := make(map[string]bool)

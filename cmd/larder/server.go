@@ -159,8 +159,8 @@ func (srv *server) buildPrivate(ctx context.Context, s *settings, info build, co
 	if err := bootstrap(ctx, srv.accounts, srv.journal, s.Bootstrap, srv.log); err != nil {
 		return err
 	}
-	if names := unclaimed(s, srv.accounts); s.registrationOpen() && len(names) > 0 {
-		srv.log.Warn("registration is open, and whoever takes one of these names gets the rights that go with it", "names", names)
+	if names := unclaimed(s, srv.accounts); len(names) > 0 {
+		srv.log.Warn("groups or access rules name users who have no account: nobody can make it for themselves, larder user add can", "names", names)
 	}
 	srv.hosted, srv.private, err = openHosted(srv.data.path, hosted.Config{
 		MaxPublish: int64(s.Hosted.MaxPublish),
