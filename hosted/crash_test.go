@@ -231,10 +231,24 @@ func TestUploadsShareOneBound(t *testing.T) {
 	if !p.uploads.TryAcquire(5 * npmStep) {
 		t.Error("something is held after the last upload")
 	}
+	p.uploads.Release(maxUploadMemory)
+
+	// Ordinary publishes never meet the bound, however many there are.
+	var all []*Upload
+	for range 500 {
+		u, err := p.Receive(t.Context(), "lib", bytes.NewReader([]byte(`{"versions":{}}`)))
+		if err != nil {
+			t.Fatalf("after %d: %v", len(all), err)
+		}
+		all = append(all, u)
+	}
+	for _, u := range all {
+		u.Close()
+	}
 }
 
 // npmStep is how much room npm.ReadPut asks for at once, in bytes.
-const npmStep = 1 << 20
+const npmStep = 64 << 10
 
 // An upload that is given up, or breaks off, leaves nothing.
 func TestUploadThatIsGivenUp(t *testing.T) {

@@ -15,8 +15,9 @@ type PutLimits struct {
 	Reserve func(bytes int64) error
 }
 
-// reserveStep is how much of a document Reserve is asked for at once, in bytes.
-const reserveStep = 1 << 20
+// reserveStep is how much of a document Reserve is asked for at once, in bytes:
+// about what an ordinary publish has, beside its tarball.
+const reserveStep = 64 << 10
 
 // Put is the body of PUT /NAME and PUT /NAME/-rev/REV.
 type Put struct {
