@@ -102,6 +102,21 @@ func (e *entry) holdsAny() bool {
 func (e *entry) confirm(v revision) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.set(v)
+}
+
+// adopt is confirm for what was read from the store, which is no news where
+// something is held of that form already.
+func (e *entry) adopt(v revision) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held[v.form] == nil {
+		e.set(v)
+	}
+}
+
+// set is called with mu held.
+func (e *entry) set(v revision) {
 	e.quiet = time.Time{}
 	e.held[v.form] = &v
 	if other := e.held[1-v.form]; other != nil && other.modified.Before(v.modified) {
@@ -132,11 +147,27 @@ func (e *entry) hushed(now time.Time) bool {
 }
 
 // entry returns the entry of a package, from memory or from the stored headers.
+//
+// An entry that is empty is read once more when it is in its place: what a
+// flight has stored since the first look may have been confirmed to an entry
+// that is gone again, and what is stored from then on is confirmed to this one.
 func (r *Registry) entry(name string) *entry {
 	if e, ok := r.entries.Get(name); ok {
 		return e
 	}
 	loaded := &entry{}
+	r.load(name, loaded)
+	if e, ok, _ := r.entries.PeekOrAdd(name, loaded); ok {
+		return e
+	}
+	if !loaded.holdsAny() {
+		r.load(name, loaded)
+	}
+	return loaded
+}
+
+// load fills an entry that is empty from the stored headers.
+func (r *Registry) load(name string, loaded *entry) {
 	for _, form := range []npm.Form{npm.Full, npm.Abbreviated} {
 		key := r.packumentURL(name, form).String()
 		h, ok := r.cfg.Responses.Header(key)
@@ -149,11 +180,7 @@ func (r *Registry) entry(name string) *entry {
 			form = npm.Full
 		}
 		if v, ok := revisionOf(h, form); ok {
-			loaded.confirm(v)
+			loaded.adopt(v)
 		}
 	}
-	if e, ok, _ := r.entries.PeekOrAdd(name, loaded); ok {
-		return e
-	}
-	return loaded
 }
