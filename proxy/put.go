@@ -26,27 +26,20 @@ func (s *Server) put(x *exchange, r *http.Request, route npm.Route) error {
 	if err := s.checkOwned(r.Context(), route.Name); err != nil {
 		return err
 	}
-	upload, err := s.receive(x, r, route.Name)
-	if err != nil {
-		return err
-	}
-	defer upload.Close()
-	by := s.actor(r, x)
-	var change hosted.Change
-	switch upload.Put.Kind(false) {
-	case npm.PutPublish:
-		x.event.Version = claimedVersion(upload.Put.Doc)
-		change, err = s.cfg.Hosted.Publish(r.Context(), upload, by)
-	case npm.PutDeprecate:
-		x.event.Action = "deprecate"
-		change, err = s.cfg.Hosted.Deprecate(r.Context(), route.Name, upload.Put.Doc, by)
-	case npm.PutStar:
-		x.event.Action = "star"
-		change, err = s.starAs(r.Context(), x, route.Name, upload.Put.Doc)
-	default:
-		err = unsupported(route.Name)
-	}
-	return x.sendChange(change, err, http.StatusCreated)
+	return s.upload(x, r, route.Name, func(u *hosted.Upload, by hosted.Actor) (hosted.Change, error) {
+		switch u.Put.Kind(false) {
+		case npm.PutPublish:
+			x.event.Version = claimedVersion(u.Put.Doc)
+			return s.cfg.Hosted.Publish(r.Context(), u, by)
+		case npm.PutDeprecate:
+			x.event.Action = "deprecate"
+			return s.cfg.Hosted.Deprecate(r.Context(), route.Name, u.Put.Doc, by)
+		case npm.PutStar:
+			x.event.Action = "star"
+			return s.starAs(r.Context(), x, route.Name, u.Put.Doc)
+		}
+		return hosted.Change{}, unsupported(route.Name)
+	})
 }
 
 // putRevision answers PUT /NAME/-rev/REV: npm's way to take versions out of a
@@ -63,27 +56,22 @@ func (s *Server) putRevision(x *exchange, r *http.Request, route npm.Route) erro
 	if err := s.checkHosted(r.Context(), route.Name); err != nil {
 		return err
 	}
-	upload, err := s.receive(x, r, route.Name)
-	if err != nil {
-		return err
-	}
-	defer upload.Close()
-	by := s.actor(r, x)
-	var change hosted.Change
-	switch upload.Put.Kind(true) {
-	case npm.PutOwners:
-		x.event.Action = "owner"
-		if err = mayPublish; err == nil {
-			change, err = s.cfg.Hosted.SetOwners(r.Context(), route.Name, route.Rev, upload.Put.Doc, by)
+	return s.upload(x, r, route.Name, func(u *hosted.Upload, by hosted.Actor) (hosted.Change, error) {
+		switch u.Put.Kind(true) {
+		case npm.PutOwners:
+			x.event.Action = "owner"
+			if mayPublish != nil {
+				return hosted.Change{}, mayPublish
+			}
+			return s.cfg.Hosted.SetOwners(r.Context(), route.Name, route.Rev, u.Put.Doc, by)
+		case npm.PutVersions:
+			if mayUnpublish != nil {
+				return hosted.Change{}, mayUnpublish
+			}
+			return s.cfg.Hosted.SetVersions(r.Context(), route.Name, route.Rev, u.Put.Doc, by)
 		}
-	case npm.PutVersions:
-		if err = mayUnpublish; err == nil {
-			change, err = s.cfg.Hosted.SetVersions(r.Context(), route.Name, route.Rev, upload.Put.Doc, by)
-		}
-	default:
-		err = unsupported(route.Name)
-	}
-	return x.sendChange(change, err, http.StatusCreated)
+		return hosted.Change{}, unsupported(route.Name)
+	})
 }
 
 // deleteRevision answers DELETE /NAME/-rev/REV, which takes a package away, and
@@ -132,6 +120,17 @@ func (s *Server) actor(r *http.Request, x *exchange) hosted.Actor {
 		}
 	}
 	return by
+}
+
+// upload reads the body of a PUT, and answers with what write makes of it.
+func (s *Server) upload(x *exchange, r *http.Request, name string, write func(*hosted.Upload, hosted.Actor) (hosted.Change, error)) error {
+	u, err := s.receive(x, r, name)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	change, err := write(u, s.actor(r, x))
+	return x.sendChange(change, err, http.StatusCreated)
 }
 
 // receive reads the body of a PUT.
