@@ -19,6 +19,10 @@ func (r *renderer) abbreviate(name string) {
 		r.text(`,"versions":`)
 		r.drop(o.versions)
 		r.abbreviateVersions(&cursor{doc: r.doc, pos: o.versions})
+	} else if len(r.restored) > 0 {
+		r.text(`,"versions":{`)
+		r.restore(false)
+		r.text("}")
 	}
 	if o.time != 0 {
 		r.text(`,"time":`)
@@ -33,19 +37,25 @@ func (r *renderer) abbreviate(name string) {
 
 // abbreviateVersions writes the "versions" at c.
 func (r *renderer) abbreviateVersions(c *cursor) {
-	if !c.enter() { // null
+	listed := c.enter()
+	if !listed && len(r.restored) == 0 { // null
 		r.keep(c.pos)
 		return
 	}
 	r.text("{")
 	separator := ""
-	for c.next() {
+	for listed && c.next() {
+		if r.target.hides(c.key) {
+			c.value()
+			continue
+		}
 		r.text(separator)
 		separator = ","
 		r.drop(c.keyPos)
 		r.keep(c.pos)
 		r.abbreviateManifest(c, c.key)
 	}
+	r.restore(separator != "")
 	r.text("}")
 	r.drop(c.pos)
 }

@@ -7,13 +7,14 @@ import (
 )
 
 // RenderDistTags returns the "dist-tags" of doc, repaired as Render repairs
-// them; "{}" where it has none. doc has passed Inspect.
-func RenderDistTags(doc []byte) ([]byte, error) {
+// them for t; "{}" where it has none. doc has passed Inspect.
+func RenderDistTags(doc []byte, t Target) ([]byte, error) {
 	o, err := outlineOf(doc)
 	if err != nil {
 		return nil, fmt.Errorf("npm.RenderDistTags: %w", err)
 	}
-	if tags := o.repairedTags(doc, newVersionSet(o.keys)); isObject(tags) {
+	versions, _ := t.visible(o.keys)
+	if tags := o.repairedTags(doc, versions); isObject(tags) {
 		return tags, nil
 	}
 	return []byte("{}"), nil

@@ -35,7 +35,7 @@ func TestRenderDistTags(t *testing.T) {
 				versions = append(versions, `"`+v+`":{}`)
 			}
 			doc := `{"name":"lib","dist-tags":` + tt.tags + `,"versions":{` + strings.Join(versions, ",") + `}}`
-			got, err := RenderDistTags([]byte(doc))
+			got, err := RenderDistTags([]byte(doc), Target{})
 			if err != nil || string(got) != tt.want {
 				t.Errorf("got %s, %v; want %s", got, err, tt.want)
 			}
@@ -44,7 +44,7 @@ func TestRenderDistTags(t *testing.T) {
 }
 
 func TestRenderDistTagsWithoutAny(t *testing.T) {
-	got, err := RenderDistTags([]byte(`{"name":"lib","versions":{"1.0.0":{}}}`))
+	got, err := RenderDistTags([]byte(`{"name":"lib","versions":{"1.0.0":{}}}`), Target{})
 	if err != nil || string(got) != "{}" {
 		t.Errorf("got %s, %v; want {}", got, err)
 	}

@@ -15,9 +15,14 @@ func RenderVersion(doc []byte, selector string, t Target) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("npm.RenderVersion %s: %w", t.Name, err)
 	}
-	version, ok := pick(doc, o, selector)
+	version, restored, ok := pick(doc, o, selector, t)
 	if !ok {
 		return nil, &Error{Kind: NotFound, Op: "npm.RenderVersion", Name: t.Name, Msg: "version not found: " + selector}
+	}
+	for _, r := range restored {
+		if string(r.version) == version {
+			return renderManifest(r.manifest, version, t)
+		}
 	}
 	return renderManifest(manifestOf(doc, version), version, t)
 }
@@ -39,52 +44,64 @@ func renderManifest(manifest []byte, version string, t Target) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// pick returns the version that selector means.
-func pick(doc []byte, o outline, selector string) (version string, ok bool) {
-	versions := newVersionSet(o.keys)
+// pick returns the version that selector means to t, and those that t restores.
+func pick(doc []byte, o outline, selector string, t Target) (version string, restored []restored, ok bool) {
+	versions, restored := t.visible(o.keys)
 	if _, ok := versions.index([]byte(selector)); ok {
-		return selector, true
+		return selector, restored, true
 	}
 	tags := o.repairedTags(doc, versions)
 	if tagged := memberOf(tags, selector); tagged != nil {
-		return string(unquote(tagged)), true
+		return string(unquote(tagged)), restored, true
 	}
 	r, err := ParseRange(selector)
-	if err != nil || o.versions == 0 {
-		return "", false
+	if err != nil {
+		return "", nil, false
 	}
 	latest := string(unquote(memberOf(tags, "latest")))
-	return pickInRange(cursor{doc: doc, pos: o.versions}, latest, func(v Version, name string) bool {
+	b := best{latest: latest, contains: func(v Version, name string) bool {
 		// "*" alone takes latest even where that is a pre-release.
 		return r.Contains(v) || selector == "*" && name == latest
-	})
+	}}
+	c := cursor{doc: doc, pos: o.versions}
+	if o.versions != 0 && c.enter() {
+		for c.next() {
+			name := c.key
+			if manifest := c.value(); !t.hides(name) {
+				b.offer(string(name), manifest)
+			}
+		}
+	}
+	for _, v := range restored {
+		b.offer(string(v.version), v.manifest)
+	}
+	return b.name, restored, b.rank > 0
 }
 
-// pickInRange returns the best of the "versions" at c that are in a range:
-// latest, else the highest that is not deprecated, else the highest.
-func pickInRange(c cursor, latest string, contains func(v Version, name string) bool) (best string, ok bool) {
+// best is the best of the versions in a range that it was offered: latest,
+// else the highest that is not deprecated, else the highest.
+type best struct {
+	latest   string
+	contains func(v Version, name string) bool
+
+	name    string
+	version Version
+	rank    int // 0: none yet
+}
+
+func (b *best) offer(name string, manifest []byte) {
 	const deprecated, usable, preferred = 1, 2, 3
-	var highest Version
-	rank := 0
-	if !c.enter() {
-		return "", false
+	v, err := ParseVersion(name)
+	if err != nil || !b.contains(v, name) {
+		return
 	}
-	for c.next() {
-		name := string(c.key)
-		manifest := c.value()
-		v, err := ParseVersion(name)
-		if err != nil || !contains(v, name) {
-			continue
-		}
-		r := usable
-		if reason := memberOf(manifest, "deprecated"); reason != nil && isTruthy(reason) {
-			r = deprecated
-		} else if name == latest {
-			r = preferred
-		}
-		if r > rank || r == rank && v.Compare(highest) > 0 {
-			best, highest, rank = name, v, r
-		}
+	rank := usable
+	if reason := memberOf(manifest, "deprecated"); reason != nil && isTruthy(reason) {
+		rank = deprecated
+	} else if name == b.latest {
+		rank = preferred
 	}
-	return best, rank > 0
+	if rank > b.rank || rank == b.rank && v.Compare(b.version) > 0 {
+		b.name, b.version, b.rank = name, v, rank
+	}
 }

@@ -14,6 +14,15 @@ type Target struct {
 	Name string
 	Base string // public base URL, no trailing slash, no character that JSON would escape
 	Form Form   // of the output
+
+	// Hide, where it is set, says which versions are left out of all that is
+	// made of a document. For one version it always says the same.
+	Hide func(version string) bool
+	// Restored are manifests, in the full form, that have passed ManifestDist:
+	// of versions that the document lacks, or that Hide hides, and that are
+	// listed all the same, after the others. One that the document shows itself
+	// is passed over.
+	Restored [][]byte
 }
 
 // Render writes doc as a client of t.Base must see it. doc is a packument that
@@ -25,6 +34,8 @@ type Target struct {
 //     upstream's was; dist.attestations.url keeps its last part below t.Base;
 //   - a full document made abbreviated keeps the fields of an install (with
 //     libc and, at the top, time) and gets hasInstallScript;
+//   - versions that t.Hide names are left out, those of t.Restored come after
+//     the others, in the output's form; "time" keeps what it has;
 //   - dist-tags that name no version are repaired: latest goes to the highest
 //     stable version at or below the old one, else the highest stable one,
 //     else the highest pre-release; other dangling tags are dropped. A
@@ -42,7 +53,8 @@ func Render(w io.Writer, doc []byte, from Form, t Target) error {
 	if err != nil {
 		return fmt.Errorf("npm.Render %s: %w", t.Name, err)
 	}
-	r := &renderer{splicer: newSplicer(w, doc), outline: o, versions: newVersionSet(o.keys), urls: newURLs(t)}
+	r := &renderer{splicer: newSplicer(w, doc), outline: o, target: t, urls: newURLs(t)}
+	r.versions, r.restored = t.visible(o.keys)
 	if from == Full && t.Form == Abbreviated {
 		r.abbreviate(t.Name)
 	} else {
@@ -54,9 +66,11 @@ func Render(w io.Writer, doc []byte, from Form, t Target) error {
 // renderer holds what the parts of one Render share.
 type renderer struct {
 	*splicer
+	target   Target
 	urls     urls
 	outline  outline
-	versions versionSet
+	versions versionSet // that are shown, restored ones included
+	restored []restored
 }
 
 // splice copies the document and changes what must be changed; fillTimes says
@@ -70,7 +84,7 @@ func (r *renderer) splice(fillTimes bool) {
 		case "dist-tags":
 			r.distTags(&c)
 		case "versions":
-			r.manifests(&c)
+			r.manifests(&c, c.pos == r.outline.versions)
 		case "time":
 			if fillTimes {
 				r.times(&c)
@@ -82,18 +96,14 @@ func (r *renderer) splice(fillTimes bool) {
 		}
 		end = c.pos
 	}
+	if r.outline.versions == 0 && len(r.restored) > 0 {
+		r.keep(end)
+		r.text(`,"versions":{`)
+		r.restore(false)
+		r.text("}")
+	}
 	if fillTimes && r.outline.time == 0 {
 		r.addTimes(end)
-	}
-}
-
-// manifests copies the "versions" at c.
-func (r *renderer) manifests(c *cursor) {
-	if !c.enter() {
-		return
-	}
-	for c.next() {
-		r.manifest(c, r.urls, c.key)
 	}
 }
 

@@ -18,7 +18,7 @@ func (s *Server) distTags(x *exchange, r *http.Request, route npm.Route) error {
 		return err
 	}
 	if src.hosted != nil {
-		tags, err := npm.RenderDistTags(src.hosted.Packument())
+		tags, err := npm.RenderDistTags(src.hosted.Packument(), npm.Target{})
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (s *Server) distTags(x *exchange, r *http.Request, route npm.Route) error {
 	if err != nil {
 		return err
 	}
-	tags, err := npm.RenderDistTags(doc)
+	tags, err := npm.RenderDistTags(doc, npm.Target{})
 	release()
 	if err != nil {
 		return err
