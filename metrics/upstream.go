@@ -13,6 +13,7 @@ type upstreamVecs struct {
 	received *prometheus.CounterVec
 	stale    *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
+	offline  *prometheus.GaugeVec
 }
 
 func newUpstreamVecs(f factory) upstreamVecs {
@@ -23,6 +24,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 		received: f.counterVec("upstream_received_bytes_total", "Body bytes read from an upstream.", "upstream"),
 		stale:    f.counterVec("upstream_stale_served_total", "Answers from an old copy because the upstream failed or was slow.", "upstream"),
 		breaker:  f.gaugeVec("upstream_breaker_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "upstream"),
+		offline:  f.gaugeVec("upstream_offline", "1 while the upstream is not to be asked because an administrator said so.", "upstream"),
 	}
 }
 
@@ -31,7 +33,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 type Upstream struct {
 	kinds                    map[string]exchange
 	retries, received, stale prometheus.Counter
-	breaker                  prometheus.Gauge
+	breaker, offline         prometheus.Gauge
 }
 
 type exchange struct {
@@ -51,6 +53,7 @@ func (m *Metrics) Upstream(name string) *Upstream {
 		received: v.received.WithLabelValues(name),
 		stale:    v.stale.WithLabelValues(name),
 		breaker:  v.breaker.WithLabelValues(name),
+		offline:  v.offline.WithLabelValues(name),
 	}
 	for _, kind := range upstreamKinds() {
 		u.kinds[kind] = exchange{
@@ -101,6 +104,21 @@ func (u *Upstream) Breaker(state string) {
 	default:
 		u.breaker.Set(2)
 	}
+}
+
+// Offline says whether upstream is not to be asked.
+func (u *Upstream) Offline(on bool) {
+	if u != nil {
+		u.offline.Set(truth(on))
+	}
+}
+
+// truth is a condition as a gauge shows it.
+func truth(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 // StaleServed counts an answer from an old copy because upstream failed or was slow.

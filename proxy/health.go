@@ -43,13 +43,14 @@ func (s *Server) ready(x *exchange, r *http.Request) error {
 	h := health{Status: statusOK}
 	for _, reg := range s.cfg.Upstreams {
 		state, reason := reg.State()
-		if state != "ok" {
+		ok := state == "ok" || state == "offline"
+		if !ok {
 			h.Status = statusDegraded
-			if reason == "" {
-				reason = state
-			}
 		}
-		h.Checks = append(h.Checks, checkResult{"upstream " + reg.Name(), state == "ok", reason})
+		if state == "offline" { // which is what the administrator wants
+			reason = state
+		}
+		h.Checks = append(h.Checks, checkResult{"upstream " + reg.Name(), ok, reason})
 	}
 	for _, check := range s.cfg.Checks {
 		result := checkResult{Name: check.Name, OK: true}

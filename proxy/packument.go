@@ -71,7 +71,10 @@ func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstr
 	name := pk.Name
 	for range maxMoves {
 		doc, err := s.finished(ctx, reg, pk, form, base)
-		if !errors.Is(err, errMoved) {
+		switch {
+		case errors.Is(err, errMoved):
+		case errors.Is(err, upstream.ErrOffline) && !reg.Held(ctx): // the rendering was begun by one who may not ask
+		default:
 			return doc, err
 		}
 		if pk, err = reg.Packument(ctx, name, form, false); err != nil {

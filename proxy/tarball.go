@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
 
 	"larder/cache"
 	"larder/npm"
+	"larder/upstream"
 )
 
 // tarball answers GET /NAME/-/FILE.tgz.
@@ -23,7 +26,7 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 		return s.hostedTarball(x, r, route)
 	}
 	reg, started := src.upstream, time.Now()
-	blob, err := s.cfg.Blobs.Get(r.Context(), reg.BlobKey(route.Name, route.File), reg.Tarball(route.Name, route.File))
+	blob, err := s.blob(r.Context(), reg, route)
 	x.waitedSince(started)
 	if err != nil {
 		return err
@@ -45,6 +48,21 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 	}
 	x.answeredBy(result)
 	return x.sendBlob(r, blob)
+}
+
+// blob returns a tarball out of the store or on its way there; out of the store
+// alone where upstream is not to be asked, since what is filled, and what it
+// fails with, is shared by all who ask.
+func (s *Server) blob(ctx context.Context, reg *upstream.Registry, route npm.Route) (*cache.Blob, error) {
+	key := reg.BlobKey(route.Name, route.File)
+	if !reg.Held(ctx) {
+		return s.cfg.Blobs.Get(ctx, key, reg.Tarball(route.Name, route.File))
+	}
+	blob, err := s.cfg.Blobs.Open(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, reg.NotHeld(ctx, route.File)
+	}
+	return blob, err
 }
 
 // whole waits until blob is all there. One that cannot be kept, because the

@@ -87,8 +87,8 @@ func (p *Packument) refetch(ctx context.Context) (*document, error) {
 
 func (p *Packument) fetch(ctx context.Context) (*document, error) {
 	r := p.registry
-	if r.cfg.Offline {
-		return nil, r.offline(p.Name)
+	if p.heldOnly || r.Held(ctx) {
+		return nil, r.NotHeld(ctx, p.Name)
 	}
 	a, failed := r.askPackument(ctx, p.Name, p.Form)
 	if failed != nil {

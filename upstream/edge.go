@@ -75,8 +75,8 @@ func (e *edge) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (e *edge) ask(ctx context.Context, req *http.Request, ex *exchange) (*http.Response, error) {
-	if e.cfg.Offline {
-		return nil, e.offline(ex.subject)
+	if e.Held(ctx) {
+		return nil, e.NotHeld(ctx, ex.subject)
 	}
 	if err := e.docSlots.Acquire(ctx, 1); err != nil {
 		return nil, named(e.remote.transportFailure(ctx, err).err, ex.subject)

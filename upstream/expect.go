@@ -120,8 +120,8 @@ func (t *tarball) packumentDist(ctx context.Context, form npm.Form) (npm.Dist, e
 	}
 	r := t.registry
 	switch {
-	case r.cfg.Offline:
-		return npm.Dist{}, r.offline(t.file)
+	case r.Held(ctx):
+		return npm.Dist{}, r.NotHeld(ctx, t.file)
 	case p.Outcome == Stale:
 		e.Kind = npm.Unavailable
 		e.Msg = fmt.Sprintf("upstream %s did not answer, and the copy of %s that is held does not know %s", r.cfg.Name, t.name, t.file)

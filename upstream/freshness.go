@@ -43,8 +43,15 @@ func revisionOf(h http.Header, form npm.Form) (revision, bool) {
 	}
 	// What does not parse stays zero: unknown, and checked long ago.
 	v.modified, _ = time.Parse(time.RFC3339Nano, h.Get(headerModified))
-	v.checked, _ = http.ParseTime(h.Get("Date"))
+	v.checked = checkedAt(h)
 	return v, true
+}
+
+// checkedAt returns when upstream last confirmed a stored response; zero, which
+// is long ago, where it does not say.
+func checkedAt(h http.Header) time.Time {
+	at, _ := http.ParseTime(h.Get("Date"))
+	return at
 }
 
 // within reports whether v was confirmed less than d ago.

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -38,6 +39,7 @@ type Packument struct {
 	Checked time.Time // when upstream last confirmed it
 
 	registry *Registry
+	heldOnly bool      // it may not be fetched again
 	fetched  *document // parked in the budget by the flight that fetched it; nil else
 }
 
@@ -59,17 +61,29 @@ func (r *Registry) packument(name string, v revision, o Outcome) *Packument {
 // comes before any error; NotFound is returned only where upstream said so and
 // nothing is held.
 func (r *Registry) Packument(ctx context.Context, name string, form npm.Form, force bool) (*Packument, error) {
-	force = force && !r.cfg.Offline
+	p, err := r.current(ctx, name, form, force)
+	if p != nil {
+		p.heldOnly = heldOnly(ctx)
+	}
+	return p, err
+}
+
+// current is Packument but for what is noted of the caller.
+func (r *Registry) current(ctx context.Context, name string, form npm.Form, force bool) (*Packument, error) {
+	offline := r.Held(ctx)
+	force = force && !offline
 	e := r.entry(name)
 	now := r.now()
 	held, ok := e.best(form, r.cfg.FreshFor, now)
 	switch {
 	case ok && !force && held.within(r.cfg.FreshFor, now):
 		return r.packument(name, held, Hit), nil
+	case offline && !ok:
+		return nil, r.NotHeld(ctx, name)
+	case offline:
+		return r.packument(name, held, Stale), nil
 	case !ok:
 		return r.fetch(ctx, name, form, force)
-	case r.cfg.Offline:
-		return r.packument(name, held, Stale), nil
 	case !force && e.hushed(now):
 		r.metrics.StaleServed()
 		return r.packument(name, held, Stale), nil
@@ -96,9 +110,6 @@ func (r *Registry) Packument(ctx context.Context, name string, form npm.Form, fo
 
 // fetch is Packument where nothing is held that form can be rendered from.
 func (r *Registry) fetch(ctx context.Context, name string, form npm.Form, force bool) (*Packument, error) {
-	if r.cfg.Offline {
-		return nil, r.offline(name)
-	}
 	if !force && !r.entry(name).holdsAny() {
 		if err := r.absent.get(name, r.now()); err != nil {
 			return nil, err
@@ -199,6 +210,9 @@ func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.
 		r.absent.note(name, err, r.now())
 		r.entries.Remove(name) // what could not be read for now may be held all the same
 		return err
+	}
+	if errors.Is(err, ErrOffline) {
+		return err // offline was turned on under way: that says nothing about upstream
 	}
 	e.hush(r.now().Add(retryPause))
 	r.log.Log(ctx, unconfirmedLevel(err), "a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)

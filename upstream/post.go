@@ -15,8 +15,8 @@ const postTimeout = 5 * time.Second
 // Post sends a small JSON body and returns upstream's answer; it is tried
 // once, within 5 s, since clients wait for it at the end of an install.
 func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
-	if r.cfg.Offline {
-		return nil, r.offline(path)
+	if r.Held(ctx) {
+		return nil, r.NotHeld(ctx, path)
 	}
 	if down, last := r.breaker.down(); down {
 		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: breakerPause}

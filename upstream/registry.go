@@ -20,9 +20,6 @@ import (
 	"larder/npm"
 )
 
-// ErrOffline is the cause of every error that comes of Config.Offline.
-var ErrOffline = errors.New("larder is offline")
-
 // Auth is how Larder presents itself to an upstream. At most one of Token and
 // User is set. It is never logged.
 type Auth struct {
@@ -51,7 +48,7 @@ type Config struct {
 	IdleTimeout          time.Duration // silence in a body [30s]
 	RetryBudget          time.Duration // for all tries but the last [10s]
 
-	Offline   bool   // no request is ever sent; what is cached is served, whatever its age
+	Offline   bool   // no request is sent, until SetOffline says otherwise; what is cached is served, whatever its age
 	Via       string // this server's name in Via headers; an upstream request that would loop is refused by the other end
 	UserAgent string // [larder]
 
@@ -135,6 +132,8 @@ type Registry struct {
 	flights  flights
 	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
 	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
+
+	isOffline atomic.Bool
 }
 
 // New returns a Registry. Errors are about cfg: an unreadable CA file, no URL.
@@ -170,6 +169,8 @@ func New(cfg Config) (*Registry, error) {
 		entries:  entries,
 		absent:   absent,
 	}
+	r.isOffline.Store(cfg.Offline)
+	r.metrics.Offline(cfg.Offline)
 	r.breaker = newBreaker(cfg.Name, r.metrics, r.log)
 	r.documents = &http.Client{Transport: &httpcache.Transport{
 		Cache:     cfg.Responses,
@@ -203,7 +204,7 @@ func (r *Registry) Matches(name string) bool {
 // State describes the registry for health checks: "ok", "offline" or "down",
 // and for the last the most recent error in one sentence.
 func (r *Registry) State() (state, reason string) {
-	if r.cfg.Offline {
+	if r.Offline() {
 		return "offline", ""
 	}
 	if down, reason := r.breaker.down(); down {
@@ -218,15 +219,4 @@ func (r *Registry) Owner(name string) string { return cache.OwnerKey(r.cfg.Name,
 // BlobKey returns the store key of a tarball.
 func (r *Registry) BlobKey(name, file string) string {
 	return cache.FileKey(r.Owner(name), "blob", file)
-}
-
-// offline is the error of everything that is not held while Larder is offline.
-func (r *Registry) offline(subject string) *npm.Error {
-	return &npm.Error{
-		Kind: npm.Unavailable,
-		Op:   "upstream " + r.cfg.Name,
-		Name: subject,
-		Msg:  fmt.Sprintf("Larder is offline and has no copy of %s", subject),
-		Err:  ErrOffline,
-	}
 }

@@ -39,6 +39,7 @@ func checkJSON(doc []byte) error {
 type smallAnswer struct {
 	body    []byte
 	outcome Outcome
+	checked time.Time // when upstream last confirmed it
 }
 
 // small gets a document whose freshness is httpcache's affair. directives are
@@ -51,6 +52,13 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 	}
 	if err := r.absent.get(key, r.now()); err != nil && !held() {
 		return nil, 0, err
+	}
+	if r.Held(ctx) {
+		a, ok, err := r.heldSmall(ctx, u)
+		if err == nil && !ok {
+			err = r.NotHeld(ctx, ex.subject)
+		}
+		return a.body, a.outcome, err
 	}
 	ex.accept, ex.limit, ex.wantCopy = npm.FullType, maxSmall, true
 	flight := r.flights.start(ctx, directives+" "+key, func(ctx context.Context) (any, error) {

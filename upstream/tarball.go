@@ -20,8 +20,8 @@ import (
 // that validator names, else from its beginning.
 func (t *tarball) Open(ctx context.Context, location string, offset int64, validator string) (*cache.Stream, error) {
 	r := t.registry
-	if r.cfg.Offline {
-		return nil, r.offline(t.file)
+	if r.Held(ctx) {
+		return nil, r.NotHeld(ctx, t.file)
 	}
 	slot, err := r.tarballSlot(ctx)
 	if err != nil {
