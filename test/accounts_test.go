@@ -15,6 +15,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // noticeLimit is far above the second in which a running server notices what
@@ -24,7 +25,7 @@ const noticeLimit = 10 * time.Second
 // try runs a command of larder on p's data.
 func (p *pair) try(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	cmd := exec.Command(testedBinary(t), append(args, "--data", p.data)...)
+	cmd := exec.Command(rig.Tested(t), append(args, "--data", p.data)...)
 	for i, arg := range p.args {
 		if arg == "--config" {
 			cmd.Args = append(cmd.Args, p.args[i:i+2]...)
@@ -51,7 +52,7 @@ func (p *pair) command(t *testing.T, stdin string, args ...string) string {
 // wantForgotten fails the test unless a's token soon is none any more.
 func (p *pair) wantForgotten(t *testing.T, a account) {
 	t.Helper()
-	if !eventually(t, noticeLimit, func() bool { return p.whoami(t, a).status == http.StatusUnauthorized }) {
+	if !rig.Eventually(t, noticeLimit, func() bool { return p.whoami(t, a).status == http.StatusUnauthorized }) {
 		t.Errorf("the token of %s goes on working", a.name)
 	}
 }
@@ -94,7 +95,7 @@ func TestCommandsWhileTheServerRuns(t *testing.T) {
 	alice = p.loggedIn(t, p.couchLogin(t, "alice", "another "+passphrase, ""), "alice")
 	p.command(t, "", "user", "rm", "alice")
 	p.wantForgotten(t, alice)
-	if !eventually(t, noticeLimit, func() bool { return p.couchLogin(t, "alice", "another "+passphrase, "").status/100 == 4 }) {
+	if !rig.Eventually(t, noticeLimit, func() bool { return p.couchLogin(t, "alice", "another "+passphrase, "").status/100 == 4 }) {
 		t.Error("who was removed can log in")
 	}
 	if list := p.command(t, "", "user", "ls", "--json"); strings.Contains(list, "alice") {
@@ -146,7 +147,7 @@ func (p *pair) wantJournal(t *testing.T, entries ...string) {
 // directory, or in the log.
 func (p *pair) wantNowhere(t *testing.T, secret string) {
 	t.Helper()
-	if strings.Contains(p.larder.log.String(), secret) {
+	if strings.Contains(p.larder.Log(), secret) {
 		t.Error("a secret is in the log")
 	}
 	out, err := exec.Command("grep", "-rlF", "--", secret, p.data).Output()

@@ -70,12 +70,12 @@ func TestChecklist70_LoginWithAPassword(t *testing.T) {
 	if r := p.get(t, "/-/whoami", basic); gjson.GetBytes(r.body, "username").String() != "alice" {
 		t.Errorf("whoami by password: %d %s", r.status, r.body)
 	}
-	log := p.larder.log
+	server := p.larder
 	p.stop(t)
 	p.start(t)
 	p.wantKnown(t, alice)
 	for _, secret := range []string{passphrase, alice.token, again.token} {
-		if strings.Contains(log.String(), secret) {
+		if strings.Contains(server.Log(), secret) {
 			t.Error("a secret is in the log")
 		}
 	}
@@ -224,14 +224,14 @@ func TestChecklist73_LogoutRevokes(t *testing.T) {
 	p.do(t, http.MethodDelete, "/-/user/token/"+other.token+"x%2f..", other.auth())
 	p.do(t, http.MethodDelete, "/-/npm/v1/tokens/token/"+bob.token, bob.auth())
 
-	log := p.larder.log
+	server := p.larder
 	p.stop(t)
 	for _, a := range []account{alice, other, bob} {
-		if strings.Contains(log.String(), a.token) {
+		if strings.Contains(server.Log(), a.token) {
 			t.Errorf("a token of %s is in the log", a.name)
 		}
 	}
-	if strings.Contains(log.String(), passphrase) {
+	if strings.Contains(server.Log(), passphrase) {
 		t.Error("a password is in the log")
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"larder/test/rig"
 )
 
 const (
@@ -71,7 +73,7 @@ func TestChecklist56_LargeBodyIsStreamed(t *testing.T) {
 		t.Skip("it publishes 112 MB")
 	}
 	p := newIdlePair(t, "LARDER_HOSTED_RESERVED=@acme/*")
-	p.binary = plainBinary(t)
+	p.binary = rig.Plain(t)
 	p.start(t)
 	alice := p.adduser(t, "alice")
 
@@ -126,7 +128,7 @@ func TestChecklist56_LargeBodyIsStreamed(t *testing.T) {
 	if _, err := io.Copy(got, resp.Body); err != nil || "sha512-"+base64.StdEncoding.EncodeToString(got.Sum(nil)) != tgz.integrity {
 		t.Errorf("another tarball is served: %v", err)
 	}
-	(&rig{larder: p.larder}).checkPeak(t, "a publish of 150 MB", largeRSS)
+	checkPeak(t, p.larder, "a publish of 150 MB", largeRSS)
 }
 
 // upload puts a body of a length that is told beforehand, or of -1.

@@ -137,10 +137,10 @@ func TestRequestIDs(t *testing.T) {
 		}
 		seen[id] = path
 	}
-	log := p.larder.log
+	server := p.larder
 	p.stop(t)
 	for id, path := range seen {
-		if !strings.Contains(log.String(), "id="+id+" ") {
+		if !strings.Contains(server.Log(), "id="+id+" ") {
 			t.Errorf("%s: the log does not know the id %s", path, id)
 		}
 	}

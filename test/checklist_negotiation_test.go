@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"github.com/tidwall/gjson"
+
+	"larder/test/rig"
 )
 
 func TestChecklist26_IfNoneMatch(t *testing.T) {
@@ -188,8 +190,8 @@ func TestChecklist30_Encodings(t *testing.T) {
 }
 
 func TestChecklist31_HugePackument(t *testing.T) {
-	versions := 12_500 // of 4 kB each
-	if raceDetector {  // which makes it ten times as slow
+	versions := 12_500    // of 4 kB each
+	if rig.RaceDetector { // which makes it ten times as slow
 		versions = 2_500
 	}
 	p := newPair(t)

@@ -216,11 +216,11 @@ func TestChecklist24_25_WrongBytesNeverComplete(t *testing.T) {
 	}
 
 	p.registry.ClearFaults()
-	log := p.larder.log
+	server := p.larder
 	p.stop(t) // what was wrong is remembered for a minute
 	p.start(t)
 	for _, tt := range tests {
-		if !regexp.MustCompile(`level=(INFO|WARN|ERROR) .*` + blobPath(tt.name) + ` .*error=.`).MatchString(log.String()) {
+		if !regexp.MustCompile(`level=(INFO|WARN|ERROR) .*` + blobPath(tt.name) + ` .*error=.`).MatchString(server.Log()) {
 			t.Errorf("%s: nothing in the log", tt.name)
 		}
 		want := p.original(t, blobPath(tt.name)).body

@@ -207,7 +207,7 @@ func TestChecklist51_ARepeatedPublishSucceeds(t *testing.T) {
 	before := p.ok(t, escaped(r.name))
 	p.put(t, alice, r.name, npmBody(p.url(), r, tgz)).wantWritten(t)
 
-	p.larder.kill() // whose answer may be what was lost
+	p.larder.Kill() // whose answer may be what was lost
 	p.start(t)
 	p.put(t, alice, r.name, npmBody(p.url(), r, tgz)).wantWritten(t)
 	if after := p.ok(t, escaped(r.name)); string(after.body) != string(before.body) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // gate is an upstream that lets everything through but the second half of the
@@ -131,7 +132,7 @@ func TestChecklist89_StopFinishesDownloads(t *testing.T) {
 
 	body, first := p.download(t, blobPath("big"))
 	<-g.half
-	if err := p.larder.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.larder.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	p.waitClosed(t)
@@ -140,9 +141,9 @@ func TestChecklist89_StopFinishesDownloads(t *testing.T) {
 	if err != nil || !bytes.Equal(append([]byte{first}, rest...), want) {
 		t.Errorf("the download ended with %d bytes of %d, %v", len(rest)+1, len(want), err)
 	}
-	<-p.larder.exited
-	if p.larder.err != nil {
-		t.Errorf("larder did not end well: %v", p.larder.err)
+	<-p.larder.Exited()
+	if p.larder.Err() != nil {
+		t.Errorf("larder did not end well: %v", p.larder.Err())
 	}
 
 	p.registry.Stop()
@@ -167,12 +168,12 @@ func (p *pair) waitClosed(t *testing.T) {
 }
 
 func TestChecklist89_DeathLeavesNoPartsBehind(t *testing.T) {
-	for name, end := range map[string]func(*larder){
-		"killed": (*larder).kill,
-		"told twice": func(l *larder) {
-			_ = l.cmd.Process.Signal(syscall.SIGTERM) // it may have ended after the first
-			_ = l.cmd.Process.Signal(syscall.SIGINT)
-			<-l.exited
+	for name, end := range map[string]func(*rig.Larder){
+		"killed": (*rig.Larder).Kill,
+		"told twice": func(l *rig.Larder) {
+			_ = l.Signal(syscall.SIGTERM) // it may have ended after the first
+			_ = l.Signal(syscall.SIGINT)
+			<-l.Exited()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,9 +79,9 @@ func TestChecklist77_CredentialsStayHere(t *testing.T) {
 			t.Errorf("%d requests carried %s to the registry", n, name)
 		}
 	}
-	log := p.larder.log
+	server := p.larder
 	p.stop(t)
-	if strings.Contains(log.String(), "SECRET") {
+	if strings.Contains(server.Log(), "SECRET") {
 		t.Error("a secret is in the log")
 	}
 	if !strings.HasPrefix(p.registry.Count("/is-odd").Header.Get("User-Agent"), "larder/") {

@@ -17,6 +17,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // The tests named after a number of the protocol's conformance checklist, and
@@ -34,7 +35,7 @@ const corgi = "Accept: application/vnd.npm.install-v1+json; q=1.0, application/j
 type pair struct {
 	registry *registry.Server
 	upstream string // what Larder takes for the registry's URL
-	larder   *larder
+	larder   *rig.Larder
 	port     int    // of larder, the same after each start
 	data     string // larder's directory
 	env      []string
@@ -95,17 +96,17 @@ func (p *pair) start(t *testing.T) {
 	}, p.env...)
 	var err error
 	if p.binary == "" {
-		p.binary = testedBinary(t)
+		p.binary = rig.Tested(t)
 	}
 	args := append([]string{"--data", p.data, "--upstream", p.upstream}, p.args...)
-	for range startTries {
+	for range rig.Tries {
 		fresh := p.port == 0
 		if fresh {
-			if p.port, err = freePort(); err != nil {
+			if p.port, err = rig.FreePort(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		p.larder, err = startBinary(p.binary, p.port, args, env)
+		p.larder, err = rig.Start(p.binary, p.port, args, env)
 		if err == nil {
 			return
 		}
@@ -120,12 +121,12 @@ func (p *pair) start(t *testing.T) {
 func (p *pair) stop(t *testing.T) {
 	t.Helper()
 	p.client.CloseIdleConnections()
-	err := p.larder.stop()
+	err := p.larder.Stop()
 	if err != nil {
 		t.Errorf("larder did not end well: %v", err)
 	}
 	if t.Failed() {
-		t.Log("larder's log:\n" + tail(p.larder.log.String(), 20))
+		t.Log("larder's log:\n" + rig.Tail(p.larder.Log(), 20))
 	}
 	p.larder = nil
 }

@@ -31,7 +31,7 @@ func publishCommands() map[string]func(ts *testscript.TestScript, neg bool, args
 
 // cmdPublish publishes the package of this directory with the client.
 func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
-	publish := sessionOf(ts).manager.publish
+	publish := sessionOf(ts).manager.Publish
 	if publish == nil {
 		ts.Fatalf("this client cannot publish")
 	}
@@ -196,10 +196,8 @@ func scriptPath(ts *testscript.TestScript, name string) string {
 
 // cmdAdmin runs one of larder's own commands on the data directory.
 func cmdAdmin(ts *testscript.TestScript, neg bool, args []string) {
-	path, err := binary()
-	ts.Check(err)
 	data := filepath.Join(ts.Getenv("WORK"), "data")
-	run(ts, neg, append([]string{path}, append(args, "--data", data)...))
+	run(ts, neg, append([]string{sessionOf(ts).binary}, append(args, "--data", data)...))
 }
 
 // cmdMonorepo writes N packages below packages in this directory: @mono/p1, and

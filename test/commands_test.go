@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // commands are the words that scripts know beside testscript's own. README.md
@@ -162,7 +162,7 @@ func cmdLarder(ts *testscript.TestScript, args []string) error {
 	case "log":
 		logs := s.logs
 		if s.larder != nil {
-			logs += s.larder.log.String()
+			logs += s.larder.Log()
 		}
 		_, err := fmt.Fprint(ts.Stdout(), logs)
 		return err
@@ -186,12 +186,12 @@ func cmdClient(ts *testscript.TestScript, args []string) error {
 
 // cmdInstall resolves and installs with the client.
 func cmdInstall(ts *testscript.TestScript, neg bool, args []string) {
-	run(ts, neg, append(sessionOf(ts).manager.install, args...))
+	run(ts, neg, append(sessionOf(ts).manager.Install, args...))
 }
 
 // cmdInstallFrozen installs what the lockfile says.
 func cmdInstallFrozen(ts *testscript.TestScript, neg bool, args []string) {
-	run(ts, neg, append(sessionOf(ts).manager.frozen, args...))
+	run(ts, neg, append(sessionOf(ts).manager.Frozen, args...))
 }
 
 func run(ts *testscript.TestScript, neg bool, command []string) {
@@ -207,35 +207,21 @@ func run(ts *testscript.TestScript, neg bool, command []string) {
 // cmdFreshCache makes this machine one that has never installed
 // anything; the project keeps its lockfile.
 func cmdFreshCache(ts *testscript.TestScript, _ []string) error {
-	if err := removeAll(ts.MkAbs("node_modules")); err != nil {
+	if err := rig.RemoveAll(ts.MkAbs("node_modules")); err != nil {
 		return err
 	}
 	return sessionOf(ts).freshHome()
-}
-
-// removeAll is os.RemoveAll for trees with read-only directories.
-func removeAll(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o755)
-	})
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return os.RemoveAll(dir)
 }
 
 // cmdPublicLockfile turns the lockfile into what the client
 // would have written against the public registry.
 func cmdPublicLockfile(ts *testscript.TestScript, _ []string) error {
 	s := sessionOf(ts)
-	file := ts.MkAbs(s.manager.lockfile)
+	file := ts.MkAbs(s.manager.Lockfile)
 	before := ts.ReadFile(file)
-	after := s.manager.public(before, s.base())
+	after := s.manager.Public(before, s.base())
 	if strings.Contains(after, s.base()) {
-		return fmt.Errorf("%s still names Larder:\n%s", s.manager.lockfile, after)
+		return fmt.Errorf("%s still names Larder:\n%s", s.manager.Lockfile, after)
 	}
 	return os.WriteFile(file, []byte(after), 0o644)
 }
@@ -244,8 +230,8 @@ func cmdPublicLockfile(ts *testscript.TestScript, _ []string) error {
 // Larder.
 func cmdLockHosts(ts *testscript.TestScript, _ []string) error {
 	s := sessionOf(ts)
-	if foreign := foreignURLs(ts.ReadFile(s.manager.lockfile), s.base()); len(foreign) > 0 {
-		return fmt.Errorf("%s names other places than %s: %q", s.manager.lockfile, s.base(), foreign)
+	if foreign := rig.ForeignURLs(ts.ReadFile(s.manager.Lockfile), s.base()); len(foreign) > 0 {
+		return fmt.Errorf("%s names other places than %s: %q", s.manager.Lockfile, s.base(), foreign)
 	}
 	return nil
 }

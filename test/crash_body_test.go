@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"larder/test/rig"
 )
 
 // A publish whose body never ended is no publish.
@@ -31,7 +33,7 @@ func TestChecklist57_KilledInTheMiddleOfABody(t *testing.T) {
 		}()
 		<-half.read
 		if end == "killed" {
-			p.larder.kill()
+			p.larder.Kill()
 			half.end()
 		} else {
 			half.end() // the client leaves
@@ -47,7 +49,7 @@ func TestChecklist57_KilledInTheMiddleOfABody(t *testing.T) {
 		p.put(t, alice, r.name, body).wantWritten(t)
 		p.wantPublished(t, r, tgz)
 	}
-	if !eventually(t, patience, func() bool { return len(p.leftovers(t)) == 0 }) { // swept in the background
+	if !rig.Eventually(t, patience, func() bool { return len(p.leftovers(t)) == 0 }) { // swept in the background
 		t.Errorf("left behind: %q", p.leftovers(t))
 	}
 }

@@ -3,13 +3,13 @@ package test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"larder/test/rig"
 )
 
 const (
@@ -25,21 +25,6 @@ const (
 	crashPackage = 10
 )
 
-// testSeed is the seed of a random test. LARDER_TEST_SEED repeats a run, as far
-// as scheduling lets it.
-func testSeed(t *testing.T) uint64 {
-	t.Helper()
-	seed := rand.Uint64()
-	if s := os.Getenv("LARDER_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("LARDER_TEST_SEED=%d", seed)
-	return seed
-}
-
 // TestChecklist57_Crash kills Larder again and again while several clients
 // publish, tag, deprecate and unpublish. Whenever it starts again, what was
 // acknowledged must be there, what was not is there whole or not at all and
@@ -48,12 +33,12 @@ func TestChecklist57_Crash(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts and kills dozens of servers")
 	}
-	seed, rounds := testSeed(t), crashRounds
-	if long {
+	seed, rounds := rig.Seed(t), crashRounds
+	if rig.Long {
 		rounds = longCrashRounds
 	}
 	p := newIdlePair(t, "LARDER_HOSTED_RESERVED=@crash/*", "LARDER_LOG_LEVEL=warn")
-	p.binary = plainBinary(t)
+	p.binary = rig.Plain(t)
 	p.start(t)
 	alice := p.adduser(t, "alice")
 	dice := rand.New(rand.NewPCG(seed, 0))
@@ -69,7 +54,7 @@ func TestChecklist57_Crash(t *testing.T) {
 			clients.Go(w.run)
 		}
 		<-time.After(time.Duration(dice.Int64N(int64(crashWithin))))
-		p.larder.kill()
+		p.larder.Kill()
 		clients.Wait()
 		p.client.CloseIdleConnections()
 		p.start(t)

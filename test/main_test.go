@@ -3,17 +3,9 @@
 package test
 
 import (
-	"os"
 	"testing"
 
-	"larder/test/netguard"
+	"larder/test/rig"
 )
 
-func TestMain(m *testing.M) {
-	netguard.Guard()
-	code := m.Run()
-	if err := removeBinary(); err != nil && code == 0 {
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { rig.Main(m) }

@@ -1,21 +1,17 @@
 package test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 const (
@@ -37,18 +33,18 @@ func TestMemoryOfBigDocuments(t *testing.T) {
 		t.Skip("it makes documents of hundreds of megabytes")
 	}
 	sizes, limit := []int{20, 20, 20}, int64(fewDocumentsRSS) // MB, bytes
-	if long {
+	if rig.Long {
 		limit = documentsRSS
 		sizes = []int{20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50}
 	}
-	r := newRig(t, plainBinary(t))
+	r := rig.New(t, rig.Config{Binary: rig.Plain(t)})
 	for i, size := range sizes {
 		name := fmt.Sprintf("big-%d", i)
-		if err := r.upstream.Big(name, 100, size<<20); err != nil {
+		if err := r.Upstream.Big(name, 100, size<<20); err != nil {
 			t.Fatal(err)
 		}
 		// It renders them now, or they would come one after the other.
-		if got := len(r.published(t, name, "Accept", fullAccept)); got < size*9/10<<20 {
+		if got := len(r.Published(t, name, "Accept", rig.Full)); got < size*9/10<<20 {
 			t.Fatalf("%s has %d bytes, want some %d MB", name, got, size)
 		}
 	}
@@ -57,14 +53,14 @@ func TestMemoryOfBigDocuments(t *testing.T) {
 	for i := range sizes {
 		clients.Go(func() {
 			<-start
-			if err := r.discard(t, fmt.Sprintf("big-%d", i)); err != nil {
+			if err := discard(t, r, fmt.Sprintf("big-%d", i)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	close(start)
 	clients.Wait()
-	r.checkPeak(t, fmt.Sprintf("%d packuments of %d to %d MB at once", len(sizes), sizes[0], sizes[len(sizes)-1]), limit)
+	checkPeak(t, r.Larder, fmt.Sprintf("%d packuments of %d to %d MB at once", len(sizes), sizes[0], sizes[len(sizes)-1]), limit)
 }
 
 // TestMemoryOfInstall fetches the packument and one tarball of as many packages
@@ -74,9 +70,9 @@ func TestMemoryOfInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it installs more than a thousand packages")
 	}
-	r := newRig(t, plainBinary(t))
+	r := rig.New(t, rig.Config{Binary: rig.Plain(t)})
 	for i := range installPackages {
-		publishDependency(t, r.upstream, i)
+		publishDependency(t, r, i)
 	}
 	for range 2 {
 		names := make(chan string)
@@ -85,7 +81,7 @@ func TestMemoryOfInstall(t *testing.T) {
 			clients.Go(func() {
 				for name := range names {
 					for _, path := range []string{name, name + "/-/" + name + "-1.0.0.tgz"} {
-						if err := r.discard(t, path); err != nil {
+						if err := discard(t, r, path); err != nil {
 							t.Error(err)
 						}
 					}
@@ -98,7 +94,7 @@ func TestMemoryOfInstall(t *testing.T) {
 		close(names)
 		clients.Wait()
 	}
-	r.checkPeak(t, fmt.Sprintf("an install of %d packages", installPackages), installRSS)
+	checkPeak(t, r.Larder, fmt.Sprintf("an install of %d packages", installPackages), installRSS)
 }
 
 func dependency(i int) string { return fmt.Sprintf("dep-%d", i) }
@@ -107,17 +103,17 @@ func dependency(i int) string { return fmt.Sprintf("dep-%d", i) }
 // documents and tarballs make up most of the bytes. At full length all
 // documents have a readme that does not compress, which together is more than
 // Larder keeps in memory.
-func publishDependency(t *testing.T, s *registry.Server, i int) {
+func publishDependency(t *testing.T, r *rig.Rig, i int) {
 	t.Helper()
 	versions, size := 0, 0
 	switch {
-	case i == 7 || long && i%300 == 7:
+	case i == 7 || rig.Long && i%300 == 7:
 		versions, size = 100, 8<<20
 	case i%100 == 3:
 		versions, size = 20, 200<<10
 	}
 	if versions > 0 {
-		if err := s.Big(dependency(i), versions, size); err != nil {
+		if err := r.Upstream.Big(dependency(i), versions, size); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -126,17 +122,17 @@ func publishDependency(t *testing.T, s *registry.Server, i int) {
 	if i%200 == 9 {
 		p.Filler = 1 << 20
 	}
-	if long {
+	if rig.Long {
 		readme := make([]byte, 64<<10)
 		rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}).Read(readme)
 		p.Files = map[string]string{"README.md": base64.StdEncoding.EncodeToString(readme)}
 	}
-	add(t, s, p)
+	r.Add(t, p)
 }
 
 // discard gets a path as npm does, and keeps nothing of it.
-func (r *rig) discard(t *testing.T, path string) error {
-	resp, err := r.open(t.Context(), http.MethodGet, r.base+path, "Accept", fullAccept, "Accept-Encoding", "gzip")
+func discard(t *testing.T, r *rig.Rig, path string) error {
+	resp, err := r.Open(t.Context(), http.MethodGet, r.Base+path, "Accept", rig.Full, "Accept-Encoding", "gzip")
 	if err != nil {
 		return err
 	}
@@ -152,29 +148,17 @@ func (r *rig) discard(t *testing.T, path string) error {
 
 // checkPeak fails t if Larder ever had more than limit bytes of memory
 // resident.
-func (r *rig) checkPeak(t *testing.T, after string, limit int64) {
+func checkPeak(t *testing.T, l *rig.Larder, after string, limit int64) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells a process's peak memory")
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.larder.cmd.Process.Pid))
+	peak, err := l.PeakMemory()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(status)); lines.Scan(); {
-		value, ok := strings.CutPrefix(lines.Text(), "VmHWM:")
-		if !ok {
-			continue
-		}
-		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("peak memory after %s: %d MB", after, kb>>10)
-		if kb<<10 > limit {
-			t.Errorf("peak memory after %s: %d MB, want at most %d", after, kb>>10, limit>>20)
-		}
-		return
+	t.Logf("peak memory after %s: %d MB", after, peak>>20)
+	if peak > limit {
+		t.Errorf("peak memory after %s: %d MB, want at most %d", after, peak>>20, limit>>20)
 	}
-	t.Fatal("there is no VmHWM in the process's status")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"larder/test/clients"
+	"larder/test/rig"
 )
 
 // suites says which clients run the scripts of a directory, and where.
@@ -96,7 +97,7 @@ func place(prefix string) string {
 
 // runScripts runs the scripts of p, which names them by Dir or by Files.
 func runScripts(t *testing.T, client, prefix string, p testscript.Params) {
-	prepare := setup(client, prefix)
+	prepare := setup(rig.Tested(t), client, prefix)
 	p.Cmds = commands()
 	maps.Copy(p.Cmds, publishCommands())
 	p.Setup = func(env *testscript.Env) error {

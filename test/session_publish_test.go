@@ -58,12 +58,12 @@ func (s *session) signIn(ctx context.Context, user string) (token string, err er
 
 // useToken makes a token the client's one and only.
 func (s *session) useToken(token string) error {
-	if s.manager.credentials == nil {
+	if s.manager.Credentials == nil {
 		return fmt.Errorf("nobody knows where this client keeps a token")
 	}
-	name, content := s.manager.config(s.base())
+	name, content := s.manager.Config(s.base())
 	s.token = token
-	return os.WriteFile(filepath.Join(s.home, name), []byte(content+s.manager.credentials(s.base(), token)), 0o600)
+	return os.WriteFile(filepath.Join(s.home, name), []byte(content+s.manager.Credentials(s.base(), token)), 0o600)
 }
 
 // askFor sends a request and returns the body of the answer, whose status must

@@ -13,19 +13,21 @@ import (
 
 	"larder/test/clients"
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // session is what one script drives: an upstream, a Larder before it, and a
 // client before that.
 type session struct {
+	binary   string // larder
 	prefix   string // of Larder's public URL: "/" or "/npm/"
 	home     string // the client's HOME
 	upstream *registry.Server
-	larder   *larder
+	larder   *rig.Larder
 	port     int    // of larder, the same after each start: lockfiles name it
 	logs     string // of the servers that have ended
 	lastLog  string // of the one that ended last
-	manager  manager
+	manager  rig.Manager
 	token    string // that the client was last given
 }
 
@@ -35,13 +37,13 @@ func sessionOf(ts *testscript.TestScript) *session { return ts.Value(sessionKey{
 
 // setup prepares a script's directory: HOME is empty, and app is the project of
 // testdata/app, where the script begins.
-func setup(client, prefix string) func(*testscript.Env) error {
+func setup(binary, client, prefix string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
-		s := &session{prefix: prefix, home: filepath.Join(env.WorkDir, "home")}
+		s := &session{binary: binary, prefix: prefix, home: filepath.Join(env.WorkDir, "home")}
 		env.Values[sessionKey{}] = s
 		env.Defer(func() { s.close(env.T()) })
 		env.Vars = append(env.Vars, "HOME="+s.home, "CLIENT="+client)
-		env.Vars = append(env.Vars, commonEnv(env.WorkDir)...)
+		env.Vars = append(env.Vars, rig.CommonEnv(env.WorkDir)...)
 		env.Cd = filepath.Join(env.WorkDir, "app")
 		if err := os.MkdirAll(s.home, 0o755); err != nil {
 			return err
@@ -53,24 +55,23 @@ func setup(client, prefix string) func(*testscript.Env) error {
 // close ends what still runs. The log shows where a script failed, or at -v.
 func (s *session) close(t testscript.T) {
 	if s.larder != nil {
-		s.larder.kill()
-		s.logs += s.larder.log.String()
+		s.larder.Kill()
+		s.logs += s.larder.Log()
 	}
 	if s.logs != "" {
-		t.Log("larder's log:\n" + tail(s.logs, 100))
+		t.Log("larder's log:\n" + rig.Tail(s.logs, 100))
 	}
 	if s.upstream != nil {
 		s.upstream.Close()
 	}
 }
 
-func tail(text string, lines int) string {
-	all := strings.Split(text, "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
 // base is the URL that clients are given.
 func (s *session) base() string { return fmt.Sprintf("http://127.0.0.1:%d%s", s.port, s.prefix) }
+
+func (s *session) place() rig.Place {
+	return rig.Place{Home: s.home, Base: s.base(), Keys: s.upstream.Keys()}
+}
 
 func (s *session) startRegistry() error {
 	if s.upstream != nil {
@@ -92,10 +93,10 @@ func (s *session) startLarder(work string, extra []string) error {
 		return errors.New("start the registry first")
 	}
 	var failure error
-	for range startTries {
+	for range rig.Tries {
 		fresh := s.port == 0
 		if fresh {
-			port, err := freePort()
+			port, err := rig.FreePort()
 			if err != nil {
 				return err
 			}
@@ -105,7 +106,7 @@ func (s *session) startLarder(work string, extra []string) error {
 		if s.prefix != "/" {
 			args = append(args, "--public-url", s.base())
 		}
-		s.larder, failure = startLarder(s.port, args, []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH")})
+		s.larder, failure = rig.Start(s.binary, s.port, args, []string{"HOME=" + s.home, "PATH=" + os.Getenv("PATH")})
 		if failure == nil || !fresh || !strings.Contains(failure.Error(), "address already in use") {
 			break
 		}
@@ -118,8 +119,8 @@ func (s *session) stopLarder() error {
 	if s.larder == nil {
 		return errors.New("larder does not run")
 	}
-	err := s.larder.stop()
-	s.lastLog = s.larder.log.String()
+	err := s.larder.Stop()
+	s.lastLog = s.larder.Log()
 	s.logs += s.lastLog
 	s.larder = nil
 	return err
@@ -162,13 +163,13 @@ func (s *session) useClient(ts *testscript.TestScript, name string) error {
 	if err != nil {
 		return err
 	}
-	if s.manager, err = managerOf(name); err != nil {
+	if s.manager, err = rig.ManagerOf(name); err != nil {
 		return err
 	}
 	ts.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	ts.Setenv("LOCKFILE", s.manager.lockfile)
+	ts.Setenv("LOCKFILE", s.manager.Lockfile)
 	ts.Setenv("LARDER", s.base())
-	for _, kv := range s.manager.env(s) {
+	for _, kv := range s.manager.Env(s.place()) {
 		key, value, _ := strings.Cut(kv, "=")
 		ts.Setenv(key, value)
 	}
@@ -177,12 +178,8 @@ func (s *session) useClient(ts *testscript.TestScript, name string) error {
 
 // freshHome empties HOME, but for the client's configuration.
 func (s *session) freshHome() error {
-	if err := removeAll(s.home); err != nil {
+	if err := rig.RemoveAll(s.home); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.home, 0o755); err != nil {
-		return err
-	}
-	name, content := s.manager.config(s.base())
-	return os.WriteFile(filepath.Join(s.home, name), []byte(content), 0o644)
+	return s.place().Configure(s.manager)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 const (
@@ -24,24 +25,19 @@ const (
 	otherLimit = 15 * time.Second
 )
 
-const (
-	fullAccept        = "application/json"
-	abbreviatedAccept = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
-)
-
 // TestStorm lets hundreds of clients want one cold thing at once.
 func TestStorm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it moves gigabytes")
 	}
-	r := newRig(t, testedBinary(t))
-	if err := r.upstream.Big("storm-full", 50, 2<<20); err != nil {
+	r := rig.New(t, rig.Config{})
+	if err := r.Upstream.Big("storm-full", 50, 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.upstream.Big("storm-short", 50, 2<<20); err != nil {
+	if err := r.Upstream.Big("storm-short", 50, 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.upstream.Add(registry.Package{Name: "storm-tgz", Version: "1.0.0", Filler: 10 << 20}); err != nil {
+	if err := r.Upstream.Add(registry.Package{Name: "storm-tgz", Version: "1.0.0", Filler: 10 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -54,14 +50,14 @@ func TestStorm(t *testing.T) {
 		{
 			name:   "full packument",
 			path:   "storm-full",
-			accept: fullAccept,
+			accept: rig.Full,
 			fault:  registry.Fault{Latency: time.Second},
 			asked:  map[string]int{"/storm-full": 1},
 		},
 		{
 			name:   "abbreviated packument",
 			path:   "storm-short",
-			accept: abbreviatedAccept,
+			accept: rig.Abbreviated,
 			fault:  registry.Fault{Latency: time.Second},
 			asked:  map[string]int{"/storm-short": 1},
 		},
@@ -75,10 +71,10 @@ func TestStorm(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want := r.published(t, tt.path, "Accept", tt.accept)
-			want = bytes.ReplaceAll(want, []byte(r.source), []byte(r.base)) // a tarball does not hold it
-			r.upstream.SetFault("/"+tt.path, tt.fault)
-			r.upstream.ResetCounts()
+			want := r.Published(t, tt.path, "Accept", tt.accept)
+			want = bytes.ReplaceAll(want, []byte(r.Source), []byte(r.Base)) // a tarball does not hold it
+			r.Upstream.SetFault("/"+tt.path, tt.fault)
+			r.Upstream.ResetCounts()
 
 			sums := make([]string, storm)
 			start := make(chan struct{})
@@ -87,7 +83,7 @@ func TestStorm(t *testing.T) {
 				clients.Go(func() {
 					<-start
 					var err error
-					if sums[i], err = r.sum(t.Context(), tt.path, tt.accept); err != nil {
+					if sums[i], err = sum(t.Context(), r, tt.path, tt.accept); err != nil {
 						t.Error(err)
 					}
 				})
@@ -96,11 +92,11 @@ func TestStorm(t *testing.T) {
 			clients.Wait()
 
 			// One more has its answer looked at; the others have the same bytes.
-			resp, got, err := r.fetch(t.Context(), r.base+tt.path, "Accept", tt.accept)
+			resp, got, err := r.Fetch(t.Context(), r.Base+tt.path, "Accept", tt.accept)
 			if err != nil || resp.StatusCode != http.StatusOK || !bytes.Equal(got, want) {
 				t.Fatalf("GET %s: %v, %v, %d bytes, want %d", tt.path, resp, err, len(got), len(want))
 			}
-			sum, err := r.sum(t.Context(), tt.path, tt.accept)
+			sum, err := sum(t.Context(), r, tt.path, tt.accept)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,12 +106,12 @@ func TestStorm(t *testing.T) {
 				}
 			}
 			for path, n := range tt.asked {
-				if got := r.upstream.Requests(path); got != n {
+				if got := r.Upstream.Requests(path); got != n {
 					t.Errorf("%d clients made %d requests for %s upstream, want %d", storm, got, path, n)
 				}
 			}
-			if got := r.upstream.Total(); got != len(tt.asked) {
-				t.Errorf("upstream was asked %d times, want %d: %v", got, len(tt.asked), r.upstream.Paths())
+			if got := r.Upstream.Total(); got != len(tt.asked) {
+				t.Errorf("upstream was asked %d times, want %d: %v", got, len(tt.asked), r.Upstream.Paths())
 			}
 		})
 	}
@@ -123,8 +119,8 @@ func TestStorm(t *testing.T) {
 
 // sum returns the hash of a body as Larder sends it: unpacking hundreds of them
 // would take longer than the storm.
-func (r *rig) sum(ctx context.Context, path, accept string) (string, error) {
-	resp, err := r.open(ctx, http.MethodGet, r.base+path, "Accept", accept, "Accept-Encoding", "gzip")
+func sum(ctx context.Context, r *rig.Rig, path, accept string) (string, error) {
+	resp, err := r.Open(ctx, http.MethodGet, r.Base+path, "Accept", accept, "Accept-Encoding", "gzip")
 	if err != nil {
 		return "", err
 	}
@@ -154,14 +150,14 @@ func TestSlowKeysDelayNoOther(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, testedBinary(t))
+			r := rig.New(t, rig.Config{})
 			for i := range slowKeys {
-				add(t, r.upstream, registry.Package{Name: fmt.Sprintf("slow-%d", i), Version: "1.0.0"})
+				r.Add(t, registry.Package{Name: fmt.Sprintf("slow-%d", i), Version: "1.0.0"})
 			}
 			for i := range otherKeys {
-				add(t, r.upstream, registry.Package{Name: fmt.Sprintf("other-%d", i), Version: "1.0.0"})
+				r.Add(t, registry.Package{Name: fmt.Sprintf("other-%d", i), Version: "1.0.0"})
 			}
-			r.upstream.SetFault("/"+tt.path("slow-*"), registry.Fault{HangAfter: 1})
+			r.Upstream.SetFault("/"+tt.path("slow-*"), registry.Fault{HangAfter: 1})
 
 			ctx, hangUp := context.WithCancel(t.Context())
 			var slow, others sync.WaitGroup
@@ -169,13 +165,13 @@ func TestSlowKeysDelayNoOther(t *testing.T) {
 			defer hangUp()
 			for i := range slowKeys {
 				slow.Go(func() {
-					if _, _, err := r.fetch(ctx, r.base+tt.path(fmt.Sprintf("slow-%d", i))); ctx.Err() == nil {
+					if _, _, err := r.Fetch(ctx, r.Base+tt.path(fmt.Sprintf("slow-%d", i))); ctx.Err() == nil {
 						t.Errorf("a slow key was answered early: %v", err)
 					}
 				})
 			}
-			if !eventually(t, otherLimit, func() bool { return r.upstream.Requests("/"+tt.path("slow-*")) == slowKeys }) {
-				t.Fatalf("of %d slow keys %d reached upstream", slowKeys, r.upstream.Requests("/"+tt.path("slow-*")))
+			if !rig.Eventually(t, otherLimit, func() bool { return r.Upstream.Requests("/"+tt.path("slow-*")) == slowKeys }) {
+				t.Fatalf("of %d slow keys %d reached upstream", slowKeys, r.Upstream.Requests("/"+tt.path("slow-*")))
 			}
 
 			inTime, cancel := context.WithTimeout(t.Context(), otherLimit)
@@ -183,7 +179,7 @@ func TestSlowKeysDelayNoOther(t *testing.T) {
 			for i := range otherKeys {
 				others.Go(func() {
 					path := tt.path(fmt.Sprintf("other-%d", i))
-					resp, _, err := r.fetch(inTime, r.base+path)
+					resp, _, err := r.Fetch(inTime, r.Base+path)
 					if err != nil {
 						t.Error(err)
 					} else if resp.StatusCode != http.StatusOK {
@@ -193,12 +189,5 @@ func TestSlowKeysDelayNoOther(t *testing.T) {
 			}
 			others.Wait()
 		})
-	}
-}
-
-func add(t *testing.T, s *registry.Server, packages ...registry.Package) {
-	t.Helper()
-	if err := s.Add(packages...); err != nil {
-		t.Fatal(err)
 	}
 }

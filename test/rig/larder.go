@@ -1,4 +1,4 @@
-package test
+package rig
 
 import (
 	"bytes"
@@ -9,73 +9,34 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 )
 
-// The bounds on a start, a stop, and the attempts to find a free port.
+// The bounds on a start, on a stop, and on the attempts to find a free port.
 const (
 	startTimeout = 20 * time.Second
 	stopTimeout  = 30 * time.Second
-	startTries   = 3
+	Tries        = 3
 )
 
-// binary builds larder once per test run, with the race detector where the
-// test itself runs under it, and returns the path.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "larder-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "larder")
-	args := []string{"build", "-o", path}
-	if raceDetector {
-		args = append(args, "-race")
-	}
-	out, err := exec.Command("go", append(args, "larder/cmd/larder")...).CombinedOutput()
-	if err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	built = dir
-	return path, nil
-})
-
-// built is the directory that binary made, if it was called.
-var built string
-
-func removeBinary() error {
-	if built == "" {
-		return nil
-	}
-	return os.RemoveAll(built)
-}
-
-// larder is a running server.
-type larder struct {
+// Larder is a running server.
+type Larder struct {
 	cmd    *exec.Cmd
 	log    *syncBuffer
 	exited chan struct{} // closed once err is set
 	err    error
 }
 
-// startLarder starts "larder serve" with args on a port of 127.0.0.1 and waits
-// until it is ready.
-func startLarder(port int, args, env []string) (*larder, error) {
-	path, err := binary()
-	if err != nil {
-		return nil, err
-	}
-	return startBinary(path, port, args, env)
-}
-
-// startBinary is startLarder for another build of it.
-func startBinary(path string, port int, args, env []string) (*larder, error) {
+// Start starts "larder serve" from the binary at path, with args, on a port of
+// 127.0.0.1, and waits until it is ready. env is all of its environment.
+func Start(path string, port int, args, env []string) (*Larder, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", port)
-	l := &larder{log: new(syncBuffer), exited: make(chan struct{})}
+	l := &Larder{log: new(syncBuffer), exited: make(chan struct{})}
 	l.cmd = exec.Command(path, append([]string{"serve", "--listen", address}, args...)...)
 	l.cmd.Env = append(slices.Clone(env), "GORACE=atexit_sleep_ms=10") // a clean end need not wait a second for races to show
 	l.cmd.Stdout, l.cmd.Stderr = l.log, l.log
@@ -87,14 +48,14 @@ func startBinary(path string, port int, args, env []string) (*larder, error) {
 		close(l.exited)
 	}()
 	if err := l.waitReady("http://" + address + "/-/health/ready"); err != nil {
-		l.kill()
+		l.Kill()
 		return nil, fmt.Errorf("larder serve: %w\n%s", err, l.log)
 	}
 	return l, nil
 }
 
 // waitReady asks until the server answers 200.
-func (l *larder) waitReady(url string) error {
+func (l *Larder) waitReady(url string) error {
 	client := &http.Client{Timeout: time.Second}
 	deadline := time.After(startTimeout)
 	again := time.NewTicker(10 * time.Millisecond)
@@ -119,9 +80,9 @@ func (l *larder) waitReady(url string) error {
 	}
 }
 
-// stop asks the server to end, and fails unless it does so cleanly. Under the
+// Stop asks the server to end, and fails unless it does so cleanly. Under the
 // race detector a race counts as an unclean end.
-func (l *larder) stop() error {
+func (l *Larder) Stop() error {
 	if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -129,19 +90,57 @@ func (l *larder) stop() error {
 	case <-l.exited:
 		return l.err
 	case <-time.After(stopTimeout):
-		l.kill()
+		l.Kill()
 		return errors.New("larder did not end in time")
 	}
 }
 
-func (l *larder) kill() {
+// Kill ends the server by SIGKILL.
+func (l *Larder) Kill() {
 	_ = l.cmd.Process.Kill() // an error means that it has ended
 	<-l.exited
 }
 
-// freePort returns a port that nobody listens on at the moment. The caller must
+// Signal sends the process a signal.
+func (l *Larder) Signal(s os.Signal) error { return l.cmd.Process.Signal(s) }
+
+// Exited is closed when the process has ended. Err says how.
+func (l *Larder) Exited() <-chan struct{} { return l.exited }
+
+// Err is how the process ended, nil being well. It is for use after Exited.
+func (l *Larder) Err() error { return l.err }
+
+// PID is the number of the process.
+func (l *Larder) PID() int { return l.cmd.Process.Pid }
+
+// Log is all that the server has printed so far.
+func (l *Larder) Log() string { return l.log.String() }
+
+// PeakMemory is the most bytes that the process ever had resident. Only Linux
+// tells.
+func (l *Larder) PeakMemory() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", l.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("there is no VmHWM in the process's status")
+}
+
+// Tail is the last lines of a text.
+func Tail(text string, lines int) string {
+	all := strings.Split(text, "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// FreePort returns a port that nobody listens on at the moment. The caller must
 // be ready to lose the race for it.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err

@@ -1,21 +1,17 @@
-package test
+package faults
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"larder/test/rig"
 )
 
 const (
@@ -29,9 +25,6 @@ const (
 	// recentStock is how many packages are wanted by everybody at once, as new
 	// ones are.
 	recentStock = 20
-	// quietLimit is how long Larder may take to let go of everything: the
-	// longest silence that it bears is half a minute.
-	quietLimit = time.Minute
 	// recoveryLimit is how long after the chaos Larder may still refuse what it
 	// lacks: it remembers for a minute what was wrong or not there.
 	recoveryLimit = 3 * time.Minute
@@ -46,21 +39,14 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes more than a minute")
 	}
-	seed := rand.Uint64()
-	if s := os.Getenv("LARDER_TEST_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("LARDER_TEST_SEED=%d", seed)
+	seed := rig.Seed(t)
 	factor := 1
-	if long {
+	if rig.Long {
 		factor = longFactor
 	}
 
 	// Short lifetimes, so that upstream is asked all the time.
-	r := newRig(t, testedBinary(t), "LARDER_CACHE_FRESH_FOR=1s", "LARDER_CACHE_STALE_WHILE_REVALIDATE=1s")
+	r := rig.New(t, rig.Config{Settings: []string{"LARDER_CACHE_FRESH_FOR=1s", "LARDER_CACHE_STALE_WHILE_REVALIDATE=1s"}})
 	warm := newStock(t, r, "w", warmStock)
 	cold := newStock(t, r, "c", coldStock*factor)
 	books := newLedger()
@@ -70,37 +56,37 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	books.report(t)
-	before := r.atRest(t)
+	before := r.AtRest(t)
 
-	if err := r.upstream.Start(); err != nil {
+	if err := r.Upstream.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), chaosTime*time.Duration(factor))
 	defer cancel()
-	r.besiege(ctx, t, books, warm, cold, seed)
+	besiege(ctx, t, r, books, warm, cold, seed)
 	t.Log(books.summary())
 	books.report(t)
 	books.mustHave(t, "full: right", "abbreviated: right", "version: right", "tarball: right", "part: right", "head: right", "hung up: hung up", "tarball: 502")
 
-	r.upstream.ClearFaults()
-	after := r.atRest(t) // upstream is away from here on
+	r.Upstream.ClearFaults()
+	after := r.AtRest(t) // upstream is away from here on
 	t.Logf("at rest, before: %+v; after: %+v", before, after)
-	r.leavesNoTemporaries(t)
+	r.LeavesNoTemporaries(t)
 	stored := newLedger()
 	for _, what := range slices.Sorted(maps.Keys(books.completed)) {
 		stored.do(t.Context(), r, books.completed[what], true)
 	}
 	t.Logf("read again without upstream: %s", stored.summary())
 	stored.report(t)
-	r.mustLetGo(t, before)
-	if long && r.larder != nil {
-		r.mustRecover(t, slices.Concat(warm, cold))
+	r.MustLetGo(t, before)
+	if rig.Long && r.Larder != nil {
+		mustRecover(t, r, slices.Concat(warm, cold))
 	}
 }
 
 // everything is one request for each part of a package.
-func everything(r *rig, g *goods) []request {
-	plain := request{method: http.MethodGet, goods: g, base: r.base}
+func everything(r *rig.Rig, g *goods) []request {
+	plain := request{method: http.MethodGet, goods: g, base: r.Base}
 	all := []request{plain.packument(r, true), plain.packument(r, false)}
 	for _, version := range stockVersions {
 		all = append(all, plain.version(r, version), plain.tarball(version))
@@ -109,7 +95,7 @@ func everything(r *rig, g *goods) []request {
 }
 
 // besiege runs the clients and the weather until ctx ends.
-func (r *rig) besiege(ctx context.Context, t *testing.T, books *ledger, warm, cold []*goods, seed uint64) {
+func besiege(ctx context.Context, t *testing.T, r *rig.Rig, books *ledger, warm, cold []*goods, seed uint64) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	dice := func(n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(n))) }
@@ -141,13 +127,13 @@ func (r *rig) besiege(ctx context.Context, t *testing.T, books *ledger, warm, co
 
 // mustRecover fails t unless all that upstream has is served once it behaves
 // again, and what Larder remembers of its misbehaviour is a minute old.
-func (r *rig) mustRecover(t *testing.T, stock []*goods) {
+func mustRecover(t *testing.T, r *rig.Rig, stock []*goods) {
 	t.Helper()
-	if err := r.upstream.Start(); err != nil {
+	if err := r.Upstream.Start(); err != nil {
 		t.Fatal(err)
 	}
 	var books *ledger
-	if eventually(t, recoveryLimit, func() bool {
+	if rig.Eventually(t, recoveryLimit, func() bool {
 		books = newLedger()
 		for _, g := range stock {
 			for _, q := range everything(r, g) {
@@ -160,75 +146,6 @@ func (r *rig) mustRecover(t *testing.T, stock []*goods) {
 	}
 	t.Logf("long after the chaos: %s", books.summary())
 	books.report(t)
-}
-
-// footprint is what Larder holds of the process's means.
-type footprint struct{ goroutines, descriptors, requests, fills int }
-
-func (r *rig) footprint(t *testing.T) footprint {
-	t.Helper()
-	m := r.metrics(t, "go_goroutines", "process_open_fds", "larder_requests_in_flight", "larder_fills_in_flight")
-	return footprint{m[0], m[1], m[2], m[3]}
-}
-
-// atRest takes upstream away, with all its connections, and returns what
-// Larder holds once that does not change any more.
-func (r *rig) atRest(t *testing.T) footprint {
-	t.Helper()
-	r.upstream.Stop()
-	r.client.CloseIdleConnections()
-	const calm = 5 // equal readings in a row
-	last, equal := footprint{}, 0
-	eventually(t, quietLimit, func() bool {
-		now := r.footprint(t)
-		if now != last {
-			last, equal = now, 0
-		}
-		if equal++; now.fills > 0 {
-			equal = 0
-		}
-		return equal > calm
-	})
-	return last
-}
-
-// mustLetGo fails t unless Larder gets down to what it held before. A dump of
-// its goroutines tells who does not let go.
-func (r *rig) mustLetGo(t *testing.T, before footprint) {
-	t.Helper()
-	r.client.CloseIdleConnections()
-	var now footprint
-	if eventually(t, quietLimit, func() bool {
-		now = r.footprint(t)
-		return now.goroutines <= before.goroutines && now.descriptors <= before.descriptors && now.requests <= before.requests && now.fills == 0
-	}) {
-		return
-	}
-	t.Errorf("left behind: %+v, before the chaos it was %+v", now, before)
-	if err := r.larder.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
-		t.Fatal(err)
-	}
-	<-r.larder.exited
-	t.Log(tail(r.larder.log.String(), 2000))
-	r.larder = nil
-}
-
-// leavesNoTemporaries fails t if a file that nobody writes any more lies in a
-// temporary directory.
-func (r *rig) leavesNoTemporaries(t *testing.T) {
-	t.Helper()
-	err := filepath.WalkDir(r.data, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && filepath.Base(filepath.Dir(path)) == "tmp" {
-			t.Errorf("left behind: %s", path)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // report fails t for each problem.

@@ -1,52 +1,10 @@
-package test
+package rig
 
 import (
-	"net/url"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// publicHost is the public registry's host, put together so that its URL is
-// written nowhere but in the program.
-var publicHost = strings.Join([]string{"registry", "npmjs", "org"}, ".")
-
-func publicURLs(lockfile, base string) string {
-	return strings.ReplaceAll(lockfile, base, "https://"+publicHost+"/")
-}
-
-// emptyURLs is bun's way to say that a URL is the default registry's.
-func emptyURLs(lockfile, base string) string {
-	return regexp.MustCompile(`"`+regexp.QuoteMeta(base)+`[^"]*"`).ReplaceAllString(lockfile, `""`)
-}
-
-// noTarballs is deno's.
-func noTarballs(lockfile, base string) string {
-	return regexp.MustCompile(`,\s*"tarball": "`+regexp.QuoteMeta(base)+`[^"]*"`).ReplaceAllString(lockfile, "")
-}
-
-var lockedURL = regexp.MustCompile(`https?://[^\s"'#]+`)
-
-// foreignURLs returns what a lockfile names outside base.
-func foreignURLs(lockfile, base string) []string {
-	var foreign []string
-	for _, u := range lockedURL.FindAllString(lockfile, -1) {
-		if !strings.HasPrefix(u, base) {
-			foreign = append(foreign, u)
-		}
-	}
-	for _, line := range strings.Split(lockfile, "\n") {
-		if _, archive, ok := strings.Cut(line, "__archiveUrl="); ok {
-			if plain, err := url.QueryUnescape(archive); err == nil {
-				archive = plain
-			}
-			foreign = append(foreign, "__archiveUrl="+archive)
-		}
-	}
-	return foreign
-}
 
 func TestForeignURLs(t *testing.T) {
 	const base = "http://127.0.0.1:4873/npm/"
@@ -64,7 +22,7 @@ func TestForeignURLs(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, foreignURLs(tt.lockfile, base)); diff != "" {
+			if diff := cmp.Diff(tt.want, ForeignURLs(tt.lockfile, base)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
@@ -81,11 +39,11 @@ func TestPublicLockfile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := managerOf(tt.client)
+			m, err := ManagerOf(tt.client)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := m.public(tt.lockfile, base); got != tt.want {
+			if got := m.Public(tt.lockfile, base); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})

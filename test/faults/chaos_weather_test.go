@@ -1,4 +1,4 @@
-package test
+package faults
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // chances are the ways of an upstream to misbehave, how likely each is by
@@ -57,7 +58,7 @@ func chances(scale float64) []registry.Chance {
 // weather changes how bad it is every few seconds, until ctx ends: fair or
 // rough, sometimes so foul that most questions fail, and now and then upstream
 // is not there at all.
-func weather(ctx context.Context, t *testing.T, r *rig, dice *rand.Rand) {
+func weather(ctx context.Context, t *testing.T, r *rig.Rig, dice *rand.Rand) {
 	changes := time.NewTicker(3 * time.Second)
 	defer changes.Stop()
 	for n := 1; ; n++ {
@@ -65,12 +66,12 @@ func weather(ctx context.Context, t *testing.T, r *rig, dice *rand.Rand) {
 		if n%5 == 0 {
 			scale = 2
 		}
-		r.upstream.SetChaos(dice.Uint64(), chances(scale)...)
+		r.Upstream.SetChaos(dice.Uint64(), chances(scale)...)
 		switch n % 20 {
 		case 9:
-			r.upstream.Stop()
+			r.Upstream.Stop()
 		case 10:
-			if err := r.upstream.Start(); err != nil {
+			if err := r.Upstream.Start(); err != nil {
 				t.Error(err)
 				return
 			}

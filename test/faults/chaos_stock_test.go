@@ -1,4 +1,4 @@
-package test
+package faults
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"larder/test/registry"
+	"larder/test/rig"
 )
 
 // errWrong is what no client may ever see: an answer that looks right and is
@@ -44,7 +45,7 @@ var stockVersions = []string{"1.0.0", "1.1.0"}
 // newStock publishes n packages and remembers what they are. Paths tell what
 // is asked for: packuments end in "-pkg", documents of versions in ".0",
 // tarballs in ".tgz", and what may vanish has "-may-" in it.
-func newStock(t *testing.T, r *rig, prefix string, n int) []*goods {
+func newStock(t *testing.T, r *rig.Rig, prefix string, n int) []*goods {
 	t.Helper()
 	stock := make([]*goods, n)
 	for i := range stock {
@@ -56,7 +57,7 @@ func newStock(t *testing.T, r *rig, prefix string, n int) []*goods {
 			g.name = "@chaos/" + g.name
 		}
 		for _, version := range stockVersions {
-			add(t, r.upstream, registry.Package{
+			r.Add(t, registry.Package{
 				Name:     g.name,
 				Version:  version,
 				Manifest: fmt.Sprintf(`{"name":%q,"version":%q,"description":"Weathers storms.","dependencies":{"calm":"^1.0.0"}}`, g.name, version),
@@ -83,10 +84,10 @@ func filler(i int) int {
 }
 
 // learn reads what was published from the registry itself.
-func (g *goods) learn(t *testing.T, r *rig) {
+func (g *goods) learn(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	var doc packument
-	if err := json.Unmarshal(r.published(t, g.name, "Accept", fullAccept), &doc); err != nil {
+	if err := json.Unmarshal(r.Published(t, g.name, "Accept", rig.Full), &doc); err != nil {
 		t.Fatal(err)
 	}
 	g.versions, g.latest = doc.Versions, doc.Tags["latest"]
@@ -96,7 +97,7 @@ func (g *goods) learn(t *testing.T, r *rig) {
 		if err := json.Unmarshal(raw, &m); err != nil {
 			t.Fatal(err)
 		}
-		g.tarballs[version] = r.published(t, g.tarballPath(version))
+		g.tarballs[version] = r.Published(t, g.tarballPath(version))
 		sum := sha512.Sum512(g.tarballs[version])
 		if m.dist(t).Integrity != "sha512-"+base64.StdEncoding.EncodeToString(sum[:]) {
 			t.Fatalf("the registry itself is wrong about %s@%s", g.name, version)

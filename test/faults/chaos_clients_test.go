@@ -1,4 +1,4 @@
-package test
+package faults
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"larder/test/rig"
 )
 
 // Bounds on a client's patience.
@@ -41,9 +43,9 @@ type request struct {
 var bases = []string{"", "", "npm-a.example", "npm-b.example:8080", "c.example", "d.example", "e.example", "f.example"}
 
 // draw returns a random request for g.
-func draw(r *rig, g *goods, dice *rand.Rand) request {
+func draw(r *rig.Rig, g *goods, dice *rand.Rand) request {
 	version := stockVersions[dice.IntN(len(stockVersions))]
-	q := request{method: http.MethodGet, goods: g, base: r.base}
+	q := request{method: http.MethodGet, goods: g, base: r.Base}
 	if host := bases[dice.IntN(len(bases))]; host != "" {
 		q.base = "http://" + host + "/"
 		q.header = append(q.header, "Host", host)
@@ -74,26 +76,26 @@ func draw(r *rig, g *goods, dice *rand.Rand) request {
 	}
 }
 
-func (q request) packument(r *rig, full bool) request {
-	accept := abbreviatedAccept
+func (q request) packument(r *rig.Rig, full bool) request {
+	accept := rig.Abbreviated
 	q.what = "abbreviated"
 	if full {
-		accept, q.what = fullAccept, "full"
+		accept, q.what = rig.Full, "full"
 	}
 	q.path, q.subject = q.goods.name, q.goods.name
 	q.header = append(q.header, "Accept", accept)
 	q.accepted = func(_ *http.Response, body []byte) error {
-		return q.goods.checkPackument(body, full, q.base, r.source)
+		return q.goods.checkPackument(body, full, q.base, r.Source)
 	}
 	return q
 }
 
-func (q request) version(r *rig, version string) request {
+func (q request) version(r *rig.Rig, version string) request {
 	q.what = "version"
 	q.path = q.goods.name + "/" + version
 	q.subject = q.path
 	q.accepted = func(_ *http.Response, body []byte) error {
-		return q.goods.checkVersion(body, version, q.base, r.source)
+		return q.goods.checkVersion(body, version, q.base, r.Source)
 	}
 	return q
 }
@@ -180,7 +182,7 @@ func (l *ledger) note(q request, outcome string, err error) {
 // do sends a request and judges the answer. warm says that Larder has had
 // what is asked for since before the chaos, so that nothing but a right answer
 // will do.
-func (l *ledger) do(ctx context.Context, r *rig, q request, warm bool) {
+func (l *ledger) do(ctx context.Context, r *rig.Rig, q request, warm bool) {
 	patience := coldPatience
 	if warm {
 		patience = warmPatience
@@ -203,8 +205,8 @@ func (l *ledger) do(ctx context.Context, r *rig, q request, warm bool) {
 
 // send returns what came of q in a word or two, and an error if that may not
 // be.
-func (q request) send(ctx context.Context, r *rig, held bool) (string, error) {
-	resp, err := r.open(ctx, q.method, r.base+q.path, q.header...)
+func (q request) send(ctx context.Context, r *rig.Rig, held bool) (string, error) {
+	resp, err := r.Open(ctx, q.method, r.Base+q.path, q.header...)
 	switch {
 	case ctx.Err() != nil:
 		return "no patience", nil
