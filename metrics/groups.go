@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // requests are the metrics of what clients ask.
 type requests struct {
 	inFlight prometheus.Gauge
+	stalled  prometheus.Counter
 	routes   map[string]routeMetrics
 }
 
@@ -25,6 +26,7 @@ func newRequests(f factory) requests {
 
 	r := requests{
 		inFlight: f.gauge("requests_in_flight", "Requests being answered."),
+		stalled:  f.counter("responses_stalled_total", "Responses broken off because the client stopped taking them."),
 		routes:   make(map[string]routeMetrics),
 	}
 	for _, route := range Routes() {

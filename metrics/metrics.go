@@ -91,6 +91,14 @@ func (m *Metrics) RequestEnded() {
 	}
 }
 
+// ClientStalled counts a response that was broken off because its client did
+// not take it.
+func (m *Metrics) ClientStalled() {
+	if m != nil {
+		m.requests.stalled.Inc()
+	}
+}
+
 // FillStarted counts a blob fill and keeps the gauge of fills in flight.
 func (m *Metrics) FillStarted() {
 	if m != nil {

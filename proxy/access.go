@@ -48,7 +48,7 @@ const statusCanceled = 499
 func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	client, trusted := s.bases.client(r)
 	x := &exchange{
-		recorder: recorder{ResponseWriter: w},
+		recorder: recorder{ResponseWriter: w, silence: s.cfg.SendSilence},
 		client:   client,
 		trusted:  trusted,
 		route:    "other",
@@ -59,9 +59,16 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.id = newRequestID()
 	}
 	w.Header().Set("X-Request-Id", x.id)
+	if s.draining.Load() {
+		w.Header().Set("Connection", "close") // whoever has more to ask goes elsewhere with it
+	}
+	x.renew() // the last answer's time must not run out on net/http's own "100 Continue"
 	s.cfg.Metrics.RequestStarted()
 	return x
 }
+
+// errStalled is why a response was broken off.
+var errStalled = errors.New("the client stopped taking the response")
 
 // end counts the request and writes its line into the access log.
 func (s *Server) end(x *exchange, r *http.Request) {
@@ -74,7 +81,12 @@ func (s *Server) end(x *exchange, r *http.Request) {
 	default:
 		status = http.StatusOK // net/http sends it for a handler that wrote nothing
 	}
+	x.renew() // for what net/http has still to send
 	s.cfg.Metrics.RequestEnded()
+	if x.stalled {
+		s.cfg.Metrics.ClientStalled()
+		x.err = errStalled
+	}
 	s.cfg.Metrics.Request(x.route, x.result, status, x.bytes, d)
 	level := slog.LevelInfo
 	if status == http.StatusInternalServerError || x.stack != nil {

@@ -1,16 +1,32 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"time"
 )
 
-// recorder counts what is written through it. It keeps ReadFrom, without
-// which net/http cannot send files by sendfile.
+// Bounds on clients that take a response slowly. There is none on the whole: a
+// tarball on a slow line takes as long as it takes.
+const (
+	// sendSilence is how long a client may take for sendStep bytes. Slower
+	// than 17 kbit/s is taken for gone, or for somebody who holds connections on purpose.
+	sendSilence = 2 * time.Minute
+	// sendStep is how many bytes are handed to the kernel under one deadline.
+	sendStep = 256 << 10
+)
+
+// recorder counts what is written through it, and breaks off clients that do
+// not take it. It keeps ReadFrom, without which net/http cannot send files by
+// sendfile.
 type recorder struct {
 	http.ResponseWriter
-	status int   // 0 until the header is written
-	bytes  int64 // of the body
+	silence time.Duration // for each step; 0: no bound
+	status  int           // 0 until the header is written
+	bytes   int64         // of the body
+	stalled bool          // the client was broken off
 }
 
 // WriteHeader notes the first final status.
@@ -21,20 +37,58 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *recorder) Write(p []byte) (int, error) {
+func (w *recorder) Write(p []byte) (sent int, err error) {
 	w.implicitHeader()
-	n, err := w.ResponseWriter.Write(p)
-	w.bytes += int64(n)
-	return n, err
+	for {
+		w.renew()
+		n, err := w.ResponseWriter.Write(p[sent:min(len(p), sent+sendStep)])
+		sent += n
+		w.note(int64(n), err)
+		if err != nil || sent == len(p) {
+			return sent, err
+		}
+	}
 }
 
-// ReadFrom hands src to the wrapped writer, whose own ReadFrom knows how to
-// send an *os.File, or an io.LimitedReader of one, without copying it.
-func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
+// ReadFrom hands files, and io.LimitedReaders of them, to the wrapped writer,
+// whose own ReadFrom knows how to send them without copying. What other sources
+// wait for is not held against the client.
+func (w *recorder) ReadFrom(src io.Reader) (sent int64, err error) {
 	w.implicitHeader()
-	n, err := io.Copy(w.ResponseWriter, src)
-	w.bytes += n
-	return n, err
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		limited = &io.LimitedReader{R: src, N: 1<<63 - 1}
+	}
+	if _, ok := limited.R.(*os.File); !ok {
+		return io.Copy(struct{ io.Writer }{w}, src)
+	}
+	for limited.N > 0 {
+		step := io.LimitedReader{R: limited.R, N: min(limited.N, sendStep)}
+		w.renew()
+		n, err := io.Copy(w.ResponseWriter, &step)
+		sent += n
+		limited.N -= n
+		w.note(n, err)
+		if err != nil || n < sendStep {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// renew gives the client its time anew. Where it cannot be set there is no
+// connection that could be held.
+func (w *recorder) renew() {
+	if w.silence > 0 {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.silence))
+	}
+}
+
+func (w *recorder) note(sent int64, err error) {
+	w.bytes += sent
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.stalled = true
+	}
 }
 
 func (w *recorder) implicitHeader() {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,15 +66,19 @@ func TestFilesReachSendfile(t *testing.T) {
 			if got := rw.Header().Get("X-Larder-Cache"); got != "hit" {
 				t.Fatalf("status %d, X-Larder-Cache %q, want a hit", rw.Code, got)
 			}
-			if len(rw.sources) != 1 {
-				t.Fatalf("ReadFrom was called %d times, want once", len(rw.sources))
+			if len(rw.sources) == 0 {
+				t.Fatal("ReadFrom was not called")
 			}
-			src := rw.sources[0]
-			if limited, ok := src.(*io.LimitedReader); ok {
-				src = limited.R
+			for _, src := range rw.sources {
+				if limited, ok := src.(*io.LimitedReader); ok {
+					src = limited.R
+				}
+				if _, ok := src.(*os.File); !ok {
+					t.Errorf("ReadFrom got a %T, want an *os.File", src)
+				}
 			}
-			if _, ok := src.(*os.File); !ok {
-				t.Errorf("ReadFrom got a %T, want an *os.File", src)
+			if size := rw.Header().Get("Content-Length"); size != strconv.Itoa(rw.Body.Len()) {
+				t.Errorf("%d bytes came, want %s", rw.Body.Len(), size)
 			}
 		})
 	}

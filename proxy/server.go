@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
@@ -39,6 +40,9 @@ type Config struct {
 	Metrics        *metrics.Metrics
 	Log            *slog.Logger
 	Checks         []Check // for /-/health/ready
+	// SendSilence is how long a client may take for the next 256 KB of its
+	// response until it is broken off [2m].
+	SendSilence time.Duration
 }
 
 // Check is one condition of health. Run returns nil when it holds; its error
@@ -71,6 +75,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.SendSilence <= 0 {
+		cfg.SendSilence = sendSilence
+	}
 	b, err := newBases(cfg.PublicURL, cfg.TrustedProxies)
 	if err != nil {
 		return nil, err
@@ -93,7 +100,8 @@ func New(cfg Config) (*Server, error) {
 // Handler returns the handler of everything, access log and metrics included.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// Drain turns readiness off; requests are still answered.
+// Drain turns readiness off; requests are still answered, the last on their
+// connections.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // serve wraps what holds for every request around the router: identity,
