@@ -54,6 +54,8 @@ const (
 	placeWait = time.Minute
 	// maxBad is how many keys whose bytes were wrong are remembered.
 	maxBad = 4096
+	// maxKnown is how many rotten blobs are remembered that cannot be deleted.
+	maxKnown = 4096
 )
 
 // Blobs serves immutable files and fills them on their first request. One
@@ -64,13 +66,20 @@ type Blobs struct {
 	bad      *lru.Cache[string, badBytes]
 	badFor   time.Duration
 	places   chan struct{} // holds an element for each fill that runs
+	checked  *checked
+	known    *lru.Cache[string, string] // revisions of rotten blobs that could not be taken away, by key
+	hashers  chan struct{}              // holds an element for each blob that is being hashed
 	metrics  *metrics.Metrics
 	log      *slog.Logger
-	fills    sync.WaitGroup // the fills' goroutines
+	fills    sync.WaitGroup // the goroutines of fills and hashings
 
-	mu      sync.Mutex       // guards what follows; never held during I/O
-	flights map[string]*fill // by key
-	closed  bool
+	hashCtx  context.Context // of hashings; ends at Close
+	stopHash context.CancelFunc
+
+	mu       sync.Mutex          // guards what follows; never held during I/O
+	flights  map[string]*fill    // by key
+	hashings map[string]*hashing // by key and revision
+	closed   bool
 }
 
 type badBytes struct {
@@ -86,7 +95,7 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 	if cfg.BadFor <= 0 {
 		cfg.BadFor = defaultBadFor
 	}
-	return &Blobs{
+	b := &Blobs{
 		store:    cfg.Store,
 		sidecars: sidecars{store: cfg.Store, recent: newLRU[BlobMeta](maxSidecars)},
 		bad:      newLRU[badBytes](maxBad),
@@ -94,8 +103,14 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 		places:   make(chan struct{}, cfg.MaxFills),
 		metrics:  cfg.Metrics,
 		log:      logOrDiscard(cfg.Log),
+		checked:  newChecked(),
+		known:    newLRU[string](maxKnown),
+		hashers:  make(chan struct{}, maxHashing),
 		flights:  make(map[string]*fill),
+		hashings: make(map[string]*hashing),
 	}
+	b.hashCtx, b.stopHash = context.WithCancel(context.Background())
+	return b
 }
 
 // newLRU returns a cache of at most size entries, which is positive.
@@ -204,17 +219,32 @@ func (b *Blobs) place(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// lookup opens the blob under key if the store has all of it. What is not of
-// the size that its sidecar names was damaged behind our back: it is deleted
-// and missing from then on.
-func (b *Blobs) lookup(ctx context.Context, key string) (Content, BlobMeta, error) {
-	meta, err := b.sidecars.get(ctx, key)
-	if err != nil {
-		if errors.Is(err, errSidecar) {
-			b.metrics.IntegrityFailure()
-			b.log.Warn("unreadable description of a blob: fetching it again", "key", key, "error", err)
-			err = fs.ErrNotExist
+// lookupTries is how often a blob is looked up anew because a fill has replaced
+// it while it was hashed.
+const lookupTries = 3
+
+// lookup opens the blob under key if the store has all of it, as it was put
+// there. What was damaged behind our back is put aside, and missing from then on.
+func (b *Blobs) lookup(ctx context.Context, key string) (content Content, meta BlobMeta, err error) {
+	for range lookupTries {
+		content, meta, err = b.look(ctx, key)
+		if !errors.Is(err, errReplaced) {
+			break
 		}
+	}
+	return content, meta, err
+}
+
+// look is one try of lookup.
+func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error) {
+	meta, err := b.sidecars.get(ctx, key)
+	if errors.Is(err, errSidecar) {
+		b.metrics.IntegrityFailure()
+		b.metrics.Rotten("cache", onRead)
+		b.log.Warn("unreadable description of a blob: fetching it again", "key", key, "error", err)
+		err = fs.ErrNotExist
+	}
+	if err != nil {
 		return nil, BlobMeta{}, err
 	}
 	obj, err := b.store.Open(ctx, key)
@@ -222,20 +252,17 @@ func (b *Blobs) lookup(ctx context.Context, key string) (Content, BlobMeta, erro
 		b.sidecars.forget(key)
 		return nil, BlobMeta{}, err
 	}
-	if obj.Size == meta.Size {
+	if err = b.vouch(ctx, obj.Info, meta); err == nil {
 		return obj.Content, meta, nil
 	}
 	obj.Close() // it was only read
-	b.sidecars.forget(key)
-	b.metrics.IntegrityFailure()
-	b.log.Warn("a blob has lost its size: fetching it again", "key", key, "size", obj.Size, "expected", meta.Size)
-	// The sidecar may stay: without the blob it means nothing. And if a fill
-	// has put the blob right meanwhile, that one stays, too.
-	err = b.store.Delete(ctx, key, IfRev(obj.Rev))
-	if err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
-		b.log.Warn("deleting a damaged blob", "key", key, "error", err)
+	if errors.Is(err, errReplaced) || errors.Is(err, errRotten) {
+		b.sidecars.forget(key) // there may be a newer one
 	}
-	return nil, BlobMeta{}, fs.ErrNotExist
+	if errors.Is(err, errRotten) {
+		err = fs.ErrNotExist
+	}
+	return nil, BlobMeta{}, err
 }
 
 // judge takes note of a download that failed because its bytes were wrong:
@@ -247,8 +274,8 @@ func (b *Blobs) judge(key string, err error) {
 	}
 }
 
-// Close stops new fills and waits for the running ones until ctx is done;
-// those are then aborted and leave nothing. It returns ctx.Err() in that case.
+// Close stops new fills and waits for the running ones, and for blobs that are
+// being hashed, until ctx is done; they are then aborted and leave nothing. It returns ctx.Err() in that case.
 // What the store holds is served on, and Blobs that are open stay usable.
 func (b *Blobs) Close(ctx context.Context) error {
 	b.mu.Lock()
@@ -260,11 +287,13 @@ func (b *Blobs) Close(ctx context.Context) error {
 		b.fills.Wait()
 		close(ended)
 	}()
+	defer b.stopHash()
 	select {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
 	}
+	b.stopHash()
 	b.mu.Lock()
 	for _, f := range b.flights {
 		f.abort(ErrClosed)

@@ -1,6 +1,9 @@
 package cache
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // locate finds out what the bytes must be and opens them. The two go on at
 // once: the source's guess at where the bytes are is nearly always right, and
@@ -9,13 +12,17 @@ import "context"
 func (f *fill) locate(ctx context.Context) (*download, error) {
 	g := openGuess(ctx, f.src)
 	defer g.drop()
-	expected, err := f.src.Expect(ctx)
-	if err != nil {
-		return nil, err
+	expected, unknown := f.src.Expect(ctx)
+	expected, ok := f.remembered(ctx, expected, unknown)
+	if !ok {
+		return nil, unknown
 	}
 	f.expected = expected
 	d := newDownload(f.src, expected, -1, f.resumed)
-	var s *Stream
+	var (
+		s   *Stream
+		err error
+	)
 	if expected.Location == "" {
 		s, err = g.take(ctx)
 	} else {
@@ -27,9 +34,27 @@ func (f *fill) locate(ctx context.Context) (*download, error) {
 	}
 	if err != nil {
 		d.close()
-		return nil, err
+		return nil, cmp.Or(unknown, err)
 	}
 	return d, nil
+}
+
+// remembered returns what the bytes must be where the source says e, or cannot
+// say and fails with unknown: then what they were when they were here before
+// tells, which lies in the sidecar. ok is false if nothing does.
+func (f *fill) remembered(ctx context.Context, e Expectation, unknown error) (_ Expectation, ok bool) {
+	if unknown == nil && e.NewCheck != nil {
+		return e, true
+	}
+	meta, err := f.blobs.sidecars.get(ctx, f.key)
+	switch {
+	case err != nil:
+		return e, unknown == nil
+	case unknown != nil:
+		return meta.expectation(), true
+	}
+	e.NewCheck = meta.expectation().NewCheck
+	return e, true
 }
 
 // open is src.Open for any goroutine: a panic becomes an error.

@@ -73,10 +73,26 @@ func blobETag(sum []byte) string {
 	return `"` + hex.EncodeToString(sum[:sha512.Size/2]) + `"`
 }
 
+// sidecarSeal vouches for a sidecar: a wrong size or label would be believed.
+const sidecarSeal = "blob-1"
+
+// encode returns m as it is stored.
+func (m BlobMeta) encode() ([]byte, error) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return seal(sidecarSeal, append(text, '\n')), nil
+}
+
 // parseSidecar returns the BlobMeta in data, or errSidecar.
 func parseSidecar(data []byte) (BlobMeta, error) {
+	text, rest, err := unseal(sidecarSeal, data)
+	if err != nil || len(rest) > 0 {
+		return BlobMeta{}, errors.Join(errSidecar, err)
+	}
 	var m BlobMeta
-	if err := json.Unmarshal(data, &m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil {
 		return BlobMeta{}, fmt.Errorf("%w: %w", errSidecar, err)
 	}
 	sum, err := base64.StdEncoding.DecodeString(m.SHA512)
@@ -100,6 +116,16 @@ func (s sidecars) get(ctx context.Context, key string) (BlobMeta, error) {
 	if m, ok := s.recent.Get(key); ok {
 		return m, nil
 	}
+	m, err := s.read(ctx, key)
+	if err == nil {
+		// A fill that has ended since the file was read knows better.
+		s.recent.ContainsOrAdd(key, m)
+	}
+	return m, err
+}
+
+// read is get from the disk alone.
+func (s sidecars) read(ctx context.Context, key string) (BlobMeta, error) {
 	obj, err := s.store.Open(ctx, key+sidecarSuffix)
 	if err != nil {
 		return BlobMeta{}, err
@@ -112,17 +138,12 @@ func (s sidecars) get(ctx context.Context, key string) (BlobMeta, error) {
 	if len(data) > maxSidecar {
 		return BlobMeta{}, errSidecar
 	}
-	m, err := parseSidecar(data)
-	if err == nil {
-		// A fill that has ended since the file was read knows better.
-		s.recent.ContainsOrAdd(key, m)
-	}
-	return m, err
+	return parseSidecar(data)
 }
 
 // put writes the sidecar of the blob under key.
 func (s sidecars) put(ctx context.Context, key string, m BlobMeta) error {
-	data, err := json.Marshal(m)
+	data, err := m.encode()
 	if err != nil {
 		return err
 	}

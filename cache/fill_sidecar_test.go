@@ -55,15 +55,18 @@ func TestETagDependsOnTheBytesAlone(t *testing.T) {
 
 func FuzzParseSidecar(f *testing.F) {
 	sum := sha512.Sum512([]byte("x"))
-	good, err := json.Marshal(newBlobMeta(1, sum[:], "left-pad/left-pad-1.0.0.tgz"))
+	text, err := json.Marshal(newBlobMeta(1, sum[:], "left-pad/left-pad-1.0.0.tgz"))
 	if err != nil {
 		f.Fatal(err)
 	}
+	good := seal(sidecarSeal, text)
 	f.Add(good)
 	f.Add(good[:len(good)/2])
-	f.Add([]byte(`{}`))
-	f.Add([]byte(strings.Replace(string(good), `"size":1`, `"size":-1`, 1)))
-	f.Add([]byte(strings.Replace(string(good), `"etag":"\"`, `"etag":"\"\r\n`, 1)))
+	f.Add(append(good[:len(good):len(good)], 'x'))
+	f.Add(text)
+	f.Add(seal(sidecarSeal, []byte(`{}`)))
+	f.Add(seal(sidecarSeal, []byte(strings.Replace(string(text), `"size":1`, `"size":-1`, 1))))
+	f.Add(seal(sidecarSeal, []byte(strings.Replace(string(text), `"etag":"\"`, `"etag":"\"\r\n`, 1))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := parseSidecar(data)
 		if err != nil {

@@ -17,8 +17,11 @@ var errSeal = errors.New("broken seal")
 // seal returns text behind a line that vouches for it. kind is a word without
 // spaces that names the format and its version.
 func seal(kind string, text []byte) []byte {
-	line := fmt.Sprintf("larder %s %08x %d\n", kind, crc(text), len(text))
-	return append([]byte(line), text...)
+	return append(append(sealLine(kind, text), '\n'), text...)
+}
+
+func sealLine(kind string, text []byte) []byte {
+	return fmt.Appendf(nil, "larder %s %08x %d", kind, crc(text), len(text))
 }
 
 // unseal returns the text of a sealed text and what follows it. Both are
@@ -31,7 +34,8 @@ func unseal(kind string, data []byte) (text, rest []byte, err error) {
 	var sum uint32
 	var length int
 	_, err = fmt.Sscanf(string(line), "larder "+kind+" %08x %d", &sum, &length)
-	if err != nil || length < 0 || length > len(rest) || crc(rest[:length]) != sum {
+	// The whole line is compared: Sscanf reads much that seal does not write.
+	if err != nil || length < 0 || length > len(rest) || !bytes.Equal(line, sealLine(kind, rest[:length])) {
 		return nil, nil, errSeal
 	}
 	return rest[:length], rest[length:], nil

@@ -25,6 +25,7 @@ type Metrics struct {
 	requests requests
 	fills    fills
 	store    store
+	rot      rot
 	render   render
 	upstream upstreamVecs
 	hosted   hosted
@@ -46,6 +47,7 @@ func New(version, commit string) *Metrics {
 		requests: newRequests(f),
 		fills:    newFills(f),
 		store:    newStore(f),
+		rot:      newRot(f),
 		render:   newRender(f),
 		upstream: newUpstreamVecs(f),
 		hosted:   newHosted(f),
@@ -129,6 +131,14 @@ func (m *Metrics) FillResumed() {
 func (m *Metrics) IntegrityFailure() {
 	if m != nil {
 		m.fills.integrity.Inc()
+	}
+}
+
+// Rotten counts a file that had changed on disk: store is "cache" or "hosted",
+// where "read", "scrub" or "verify".
+func (m *Metrics) Rotten(store, where string) {
+	if m != nil {
+		pick(pick(m.rot.files, store), where).Inc()
 	}
 }
 
