@@ -30,6 +30,7 @@ type Metrics struct {
 	upstream upstreamVecs
 	hosted   hosted
 	access   access
+	age      prometheus.Histogram
 }
 
 // New returns the metrics, with Go and process collectors and build info.
@@ -52,6 +53,7 @@ func New(version, commit string) *Metrics {
 		upstream: newUpstreamVecs(f),
 		hosted:   newHosted(f),
 		access:   newAccess(f),
+		age:      newDocumentAge(f),
 	}
 }
 

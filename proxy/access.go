@@ -30,6 +30,9 @@ type exchange struct {
 	route   string        // one of metrics.Routes
 	name    string        // package asked for
 	result  string        // as in X-Larder-Cache; "" where there is no cache
+	checked time.Time     // when upstream last confirmed the document; zero where that is nobody's business
+	stale   bool          // the document is older than it should be
+	notice  string        // for whoever sits in front of npm
 	waited  time.Duration // for upstream
 	started time.Time
 	err     error

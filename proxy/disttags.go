@@ -40,7 +40,7 @@ func (s *Server) distTags(x *exchange, r *http.Request, route npm.Route) error {
 	if err != nil {
 		return err
 	}
-	x.answeredBy(pk.Outcome.String())
+	s.from(x, src.upstream, pk.Provenance)
 	return x.sendJSON(r, revalidate, tags)
 }
 

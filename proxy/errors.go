@@ -89,7 +89,7 @@ func (x *exchange) writeErrorBody(status int, e npm.Error) {
 	if err != nil {
 		x.abort(err) // three strings: cannot happen
 	}
-	x.result = ""
+	x.unlabel()
 	x.common(noStore)
 	x.writeJSON(status, body)
 }

@@ -28,9 +28,11 @@ func (s *Server) keys(x *exchange, r *http.Request) error {
 	if own != nil {
 		all = append(all, own)
 	}
-	outcome, started := upstream.Hit, time.Now()
+	var oldest *upstream.Registry
+	var from upstream.Provenance
+	started := time.Now()
 	for _, reg := range s.cfg.Upstreams {
-		keys, o, err := keysOf(r.Context(), reg)
+		keys, p, err := keysOf(r.Context(), reg)
 		x.waitedSince(started)
 		if err != nil {
 			return unserviceable("keys", err)
@@ -41,7 +43,9 @@ func (s *Server) keys(x *exchange, r *http.Request) error {
 				all = append(all, key)
 			}
 		}
-		outcome = max(outcome, o)
+		if !p.Checked.IsZero() && (oldest == nil || p.Checked.Before(from.Checked)) {
+			oldest, from = reg, p
+		}
 	}
 	if len(all) == 0 {
 		return &npm.Error{Kind: npm.NotFound, Op: "proxy.keys", Msg: "nothing is published here, and no upstream offers keys"}
@@ -50,7 +54,7 @@ func (s *Server) keys(x *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	x.answeredBy(outcome.String())
+	s.from(x, oldest, from)
 	return x.sendJSON(r, revalidate, body) // the first publish adds ours
 }
 
@@ -64,14 +68,14 @@ func (s *Server) ownKey(ctx context.Context) (json.RawMessage, error) {
 }
 
 // keysOf returns an upstream's keys, none where it has not got the endpoint.
-func keysOf(ctx context.Context, reg *upstream.Registry) ([]json.RawMessage, upstream.Outcome, error) {
-	raw, outcome, err := reg.Small(ctx, keysPath)
+func keysOf(ctx context.Context, reg *upstream.Registry) ([]json.RawMessage, upstream.Provenance, error) {
+	raw, from, err := reg.Small(ctx, keysPath)
 	if npm.KindOf(err) == npm.NotFound {
-		return nil, upstream.Hit, nil
+		return nil, upstream.Provenance{}, nil
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, upstream.Provenance{}, err
 	}
 	var answer struct{ Keys []json.RawMessage }
-	return answer.Keys, outcome, json.Unmarshal(raw, &answer)
+	return answer.Keys, from, json.Unmarshal(raw, &answer)
 }

@@ -39,12 +39,12 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 	if err != nil {
 		return err
 	}
-	x.answeredBy(pk.Outcome.String())
 	doc, err := s.document(r.Context(), reg, pk, form, base)
 	if err != nil {
 		return err
 	}
 	defer doc.Close()
+	s.from(x, reg, pk.Provenance)
 	return x.sendDocument(r, doc, form, cacheDocument)
 }
 

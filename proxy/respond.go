@@ -46,6 +46,7 @@ func (x *exchange) common(cacheControl string) {
 	if x.result != "" {
 		h.Set("X-Larder-Cache", x.result)
 	}
+	x.labels()
 }
 
 // sendPreflight answers a browser that asks whether it may read.

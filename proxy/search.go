@@ -54,7 +54,7 @@ func (s *Server) search(x *exchange, r *http.Request) error {
 // searchUpstream adds to page what the catch-all upstream finds.
 func (s *Server) searchUpstream(x *exchange, r *http.Request, query url.Values, page *searchPage) error {
 	started := time.Now()
-	raw, outcome, err := s.catchAll.Small(r.Context(), "/-/v1/search?"+query.Encode())
+	raw, from, err := s.catchAll.Small(r.Context(), "/-/v1/search?"+query.Encode())
 	x.waitedSince(started)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (s *Server) searchUpstream(x *exchange, r *http.Request, query url.Values, 
 	}
 	page.objects = append(page.objects, objects...)
 	page.total += total
-	x.answeredBy(outcome.String())
+	s.from(x, s.catchAll, from)
 	return nil
 }
 

@@ -58,6 +58,7 @@ type Server struct {
 	bases    *bases
 	forced   *buckets[netip.Prefix]           // revalidations, by client
 	audits   *semaphore.Weighted              // bytes of audits' bodies that are held
+	notices  *buckets[netip.Prefix]           // that an upstream is away, by client
 	refused  *buckets[refusalKind]            // what the journal takes of refused writes
 	uploads  *uploads                         // bodies of PUTs that are being read
 	catchAll *upstream.Registry               // answers what has no package name; nil if there is none
@@ -87,6 +88,7 @@ func New(cfg Config) (*Server, error) {
 		bases:    b,
 		forced:   newBuckets[netip.Prefix](forcedRate, forcedBurst),
 		audits:   semaphore.NewWeighted(maxAuditMemory),
+		notices:  newNotices(),
 		refused:  newBuckets[refusalKind](rate.Every(refusalEvery), refusalBurst),
 		uploads:  newUploads(),
 		catchAll: catchAll(cfg.Upstreams),

@@ -66,12 +66,12 @@ func (s *Server) attestations(x *exchange, r *http.Request, route npm.Route) err
 		return x.hostedAttestations(r, src.hosted, route.Version)
 	}
 	started := time.Now()
-	body, outcome, err := src.upstream.Small(r.Context(),
+	body, from, err := src.upstream.Small(r.Context(),
 		"/-/npm/v1/attestations/"+npm.EscapeName(route.Name)+"@"+url.PathEscape(route.Version))
 	x.waitedSince(started)
 	if err != nil {
 		return err
 	}
-	x.answeredBy(outcome.String())
+	s.from(x, src.upstream, from)
 	return x.sendJSON(r, cacheDocument, body)
 }

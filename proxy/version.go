@@ -26,12 +26,12 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 		return x.hostedVersion(r, src.hosted, route.Version, target)
 	}
 	started := time.Now()
-	manifest, outcome, err := s.manifest(r.Context(), x.client, src.upstream, route, target)
+	manifest, from, err := s.manifest(r.Context(), x.client, src.upstream, route, target)
 	x.waitedSince(started)
 	if err != nil {
 		return err
 	}
-	x.answeredBy(outcome.String())
+	s.from(x, src.upstream, from)
 	return x.sendJSON(r, cacheDocument, manifest)
 }
 
@@ -39,14 +39,14 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 // upstream does not know it (a range; or it lacks that endpoint) for the whole
 // packument, which is not. A version that a held packument lacks may be newer
 // than it, so that one is revalidated before the answer is "not found".
-func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.Registry, route npm.Route, target npm.Target) ([]byte, upstream.Outcome, error) {
-	raw, outcome, err := reg.Manifest(ctx, route.Name, route.Version)
+func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.Registry, route npm.Route, target npm.Target) ([]byte, upstream.Provenance, error) {
+	raw, from, err := reg.Manifest(ctx, route.Name, route.Version)
 	if err == nil {
 		manifest, err := npm.RenderManifest(raw, target)
-		return manifest, outcome, err
+		return manifest, from, err
 	}
 	if npm.KindOf(err) != npm.NotFound {
-		return nil, 0, err
+		return nil, upstream.Provenance{}, err
 	}
 	manifest, pk, err := s.selected(ctx, reg, route, target, false)
 	lacking := func() bool { return pk != nil && npm.KindOf(err) == npm.NotFound }
@@ -55,12 +55,12 @@ func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.
 	}
 	switch {
 	case pk == nil:
-		return nil, 0, err
+		return nil, upstream.Provenance{}, err
 	case lacking() && pk.Outcome == upstream.Stale:
 		err = &npm.Error{Kind: npm.Unavailable, Op: "proxy.manifest", Name: route.Name, Err: err,
 			Msg: "upstream " + reg.Name() + " did not answer, and the copy of " + route.Name + " that is held here has no version " + route.Version}
 	}
-	return manifest, pk.Outcome, err
+	return manifest, pk.Provenance, err
 }
 
 // selected takes a manifest out of the full packument. Where that lacks the

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -124,19 +125,32 @@ func newAuth(t testing.TB, cfg auth.Config) *auth.Auth {
 // newRegistry returns an upstream that is asked once, not again and again.
 func newRegistry(t testing.TB, store cache.Store, name string, up *fakeUpstream, match ...string) *upstream.Registry {
 	t.Helper()
+	return newRegistryWith(t, store, up, func(c *upstream.Config) { c.Name, c.Match = name, match })
+}
+
+// newRegistryWith is newRegistry for a configuration that edit completes.
+func newRegistryWith(t testing.TB, store cache.Store, up *fakeUpstream, edit func(*upstream.Config)) *upstream.Registry {
+	t.Helper()
 	u, err := url.Parse(up.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reg, err := upstream.New(upstream.Config{
-		Name: name, URLs: []*url.URL{u}, Match: match, Via: "larder-test",
+	cfg := upstream.Config{
+		Name: "npm", URLs: []*url.URL{u}, Via: "larder-test",
 		RetryBudget: time.Millisecond,
 		Responses:   cache.NewResponses(store, nil, slog.New(slog.DiscardHandler)),
 		Log:         slog.New(slog.DiscardHandler),
-	})
+	}
+	edit(&cfg)
+	reg, err := upstream.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+		cancel() // nobody waits for what it still does
+		_ = reg.Close(ended)
+	})
 	return reg
 }
 

@@ -65,7 +65,7 @@ func (v revision) within(d time.Duration, now time.Time) bool {
 type entry struct {
 	mu    sync.Mutex   // guards what follows
 	held  [2]*revision // by npm.Form; nil: not held
-	quiet time.Time    // until then upstream is not asked again unless forced
+	quiet silence      // so long upstream is not asked again unless forced
 }
 
 // best returns the held document to render form from. The abbreviated form
@@ -124,7 +124,7 @@ func (e *entry) adopt(v revision) {
 
 // set is called with mu held.
 func (e *entry) set(v revision) {
-	e.quiet = time.Time{}
+	e.quiet = silence{}
 	e.held[v.form] = &v
 	if other := e.held[1-v.form]; other != nil && other.modified.Before(v.modified) {
 		outdated := *other
@@ -140,17 +140,17 @@ func (e *entry) forget(form npm.Form) {
 	e.held[form] = nil
 }
 
-// hush keeps upstream from being asked again before t.
-func (e *entry) hush(t time.Time) {
+// hush keeps upstream from being asked again before t; away says why.
+func (e *entry) hush(t time.Time, away bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.quiet = t
+	e.quiet = silence{t, away}
 }
 
-func (e *entry) hushed(now time.Time) bool {
+func (e *entry) hushed(now time.Time) (away, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now.Before(e.quiet)
+	return e.quiet.away, now.Before(e.quiet.until)
 }
 
 // entry returns the entry of a package, from memory or from the stored headers.

@@ -163,9 +163,9 @@ func TestDateAheadOfTheClock(t *testing.T) {
 	}
 	g.restart(t)
 	g.get(t, "a", npm.Full, false, Revalidated)
-	_, outcome, err := g.Small(t.Context(), keys)
-	if err != nil || outcome != Revalidated {
-		t.Errorf("the small document: %s, %v", outcome, err)
+	_, from, err := g.Small(t.Context(), keys)
+	if err != nil || from.Outcome != Revalidated {
+		t.Errorf("the small document: %s, %v", from.Outcome, err)
 	}
 	for _, path := range []string{"/a", keys} {
 		if n := len(g.fake.asked(path)); n != 2 {

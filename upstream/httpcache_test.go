@@ -218,9 +218,9 @@ func TestHTTPCacheTrap_StaleLooksFresh(t *testing.T) {
 	g.restart(t)
 	small := func(want Outcome) {
 		t.Helper()
-		got, outcome, err := g.Small(t.Context(), "/-/npm/v1/keys")
-		if err != nil || outcome != want || string(got) != `{"keys":[]}` {
-			t.Fatalf("%q, %s, %v; want outcome %s", got, outcome, err, want)
+		got, from, err := g.Small(t.Context(), "/-/npm/v1/keys")
+		if err != nil || from.Outcome != want || string(got) != `{"keys":[]}` {
+			t.Fatalf("%q, %s, %v; want outcome %s", got, from.Outcome, err, want)
 		}
 	}
 	small(Miss)

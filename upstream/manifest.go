@@ -13,14 +13,14 @@ import (
 // disagree and an outage takes neither away; else from upstream's GET
 // /name/selector. An upstream without that endpoint gives NotFound: the caller
 // then tries the packument.
-func (r *Registry) Manifest(ctx context.Context, name, selector string) ([]byte, Outcome, error) {
+func (r *Registry) Manifest(ctx context.Context, name, selector string) ([]byte, Provenance, error) {
 	if _, ok := r.entry(name).get(npm.Full); ok {
 		p, err := r.Packument(ctx, name, npm.Full, false)
 		if err != nil {
-			return nil, 0, err
+			return nil, Provenance{}, err
 		}
 		manifest, err := r.manifestOf(ctx, p, selector)
-		return manifest, p.Outcome, err
+		return manifest, p.Provenance, err
 	}
 	u, ex := r.manifestExchange(name, selector)
 	return r.small(ctx, u, ex, "")

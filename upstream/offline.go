@@ -81,10 +81,10 @@ func (r *Registry) heldSmall(ctx context.Context, u *url.URL) (a smallAnswer, ok
 		r.cfg.Responses.Delete(key)
 		return smallAnswer{}, false, nil
 	}
-	a = smallAnswer{body: d.bytes, outcome: Stale, checked: checkedAt(header)}
+	a = smallAnswer{d.bytes, Provenance{Outcome: Stale, Checked: checkedAt(header)}}
 	d.release()
-	if (revision{checked: a.checked}).within(r.cfg.FreshFor, r.now()) {
-		a.outcome = Hit
+	if (revision{checked: a.from.Checked}).within(r.cfg.FreshFor, r.now()) {
+		a.from.Outcome = Hit
 	}
 	return a, true, nil
 }

@@ -27,9 +27,9 @@ func TestSetOffline(t *testing.T) {
 	asked := len(g.fake.asked(""))
 	g.clock.advance(1000 * time.Hour)
 	body(t, g.get(t, "a", npm.Abbreviated, true, Stale))
-	got, outcome, err := g.Small(t.Context(), keysPath)
-	if err != nil || string(got) != `{"keys":[]}` || outcome != Stale {
-		t.Errorf("keys: %q, %s, %v", got, outcome, err)
+	got, from, err := g.Small(t.Context(), keysPath)
+	if err != nil || string(got) != `{"keys":[]}` || from.Outcome != Stale {
+		t.Errorf("keys: %q, %s, %v", got, from.Outcome, err)
 	}
 	_, err = g.Packument(t.Context(), "b", npm.Full, false)
 	wantError(t, err, npm.Unavailable, "Larder is offline and has no copy of b")

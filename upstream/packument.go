@@ -12,46 +12,29 @@ import (
 	"larder/npm"
 )
 
-// Outcome says how an answer came about; its strings are values of
-// X-Larder-Cache.
-type Outcome uint8
-
-// The outcomes.
-const (
-	Hit         Outcome = iota // fresh in the cache
-	Miss                       // fetched now, nothing was there before (or it changed)
-	Revalidated                // upstream confirmed the copy just now
-	Stale                      // an old copy, because upstream failed, was slow, or is being asked in the background
-)
-
-func (o Outcome) String() string {
-	return [...]string{"hit", "miss", "revalidated", "stale"}[o]
-}
-
 // Packument is one revision of a package's document, as upstream sent it. It
 // is used by one goroutine at a time.
 type Packument struct {
-	Name    string
-	Form    npm.Form // of the document that is held; Full also where abbreviated was asked for and the full one is fresh, or is all that upstream has
-	Rev     string   // a hash of the identity bytes
-	Size    int64    // of the identity bytes
-	Outcome Outcome
-	Checked time.Time // when upstream last confirmed it
+	Name string
+	Form npm.Form // of the document that is held; Full also where abbreviated was asked for and the full one is fresh, or is all that upstream has
+	Rev  string   // a hash of the identity bytes
+	Size int64    // of the identity bytes
+	Provenance
 
 	registry *Registry
 	heldOnly bool      // it may not be fetched again
 	fetched  *document // parked in the budget by the flight that fetched it; nil else
 }
 
-func (r *Registry) packument(name string, v revision, o Outcome) *Packument {
+func (r *Registry) packument(name string, v revision, from Provenance) *Packument {
+	from.Checked = v.checked
 	return &Packument{
-		Name:     name,
-		Form:     v.form,
-		Rev:      v.rev,
-		Size:     v.size,
-		Outcome:  o,
-		Checked:  v.checked,
-		registry: r,
+		Name:       name,
+		Form:       v.form,
+		Rev:        v.rev,
+		Size:       v.size,
+		Provenance: from,
+		registry:   r,
 	}
 }
 
@@ -77,20 +60,23 @@ func (r *Registry) current(ctx context.Context, name string, form npm.Form, forc
 	held, ok := e.best(form, r.cfg.FreshFor, now)
 	switch {
 	case ok && !force && held.within(r.cfg.FreshFor, now):
-		return r.packument(name, held, Hit), nil
+		return r.packument(name, held, Provenance{Outcome: Hit}), nil
 	case offline && !ok:
 		return nil, r.NotHeld(ctx, name)
 	case offline:
-		return r.packument(name, held, Stale), nil
+		return r.packument(name, held, Provenance{Outcome: Stale}), nil
 	case !ok:
 		return r.fetch(ctx, name, form, force)
-	case !force && e.hushed(now):
+	}
+	stale := Provenance{Outcome: Stale}
+	if away, hushed := e.hushed(now); hushed && !force {
 		r.metrics.StaleServed()
-		return r.packument(name, held, Stale), nil
+		stale.Away = away
+		return r.packument(name, held, stale), nil
 	}
 	flight := r.refresh(ctx, name, r.formToAsk(form, held), force)
 	if !force && held.within(r.cfg.FreshFor+r.cfg.StaleWhileRevalidate, now) {
-		return r.packument(name, held, Stale), nil
+		return r.packument(name, held, stale), nil
 	}
 	timer := time.NewTimer(r.cfg.StaleWait)
 	defer timer.Stop()
@@ -101,11 +87,13 @@ func (r *Registry) current(ctx context.Context, name string, form npm.Form, forc
 		if landed.Err == nil {
 			return landed.Val.(*answer).packument(r, name), nil
 		}
+		stale.Away = isAway(landed.Err)
 	case <-timer.C:
-		e.hush(now.Add(retryPause)) // the others need not wait as long; the flight lifts this when it lands
+		stale.Away = true
+		e.hush(now.Add(retryPause), true) // the others need not wait as long; the flight lifts this when it lands
 	}
 	r.metrics.StaleServed()
-	return r.packument(name, held, Stale), nil
+	return r.packument(name, held, stale), nil
 }
 
 // fetch is Packument where nothing is held that form can be rendered from.
@@ -174,7 +162,7 @@ type answer struct {
 }
 
 func (a *answer) packument(r *Registry, name string) *Packument {
-	p := r.packument(name, a.revision, a.outcome)
+	p := r.packument(name, a.revision, Provenance{Outcome: a.outcome})
 	p.fetched = a.fetched
 	return p
 }
@@ -214,7 +202,7 @@ func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.
 	if errors.Is(err, ErrOffline) {
 		return err // offline was turned on under way: that says nothing about upstream
 	}
-	e.hush(r.now().Add(retryPause))
+	e.hush(r.now().Add(retryPause), isAway(err))
 	r.log.Log(ctx, unconfirmedLevel(err), "a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)
 	if err.Kind == npm.NotFound {
 		// Only the other form is held, or the callers would have a copy.

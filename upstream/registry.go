@@ -129,6 +129,7 @@ type Registry struct {
 
 	entries  *lru.Cache[string, *entry]
 	absent   *absences
+	quiet    *quiet // of small documents
 	flights  flights
 	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
 	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
@@ -157,6 +158,10 @@ func New(cfg Config) (*Registry, error) {
 	if err != nil {
 		return fail(err)
 	}
+	quiet, err := newQuiet()
+	if err != nil {
+		return fail(err)
+	}
 	r := &Registry{
 		cfg:      cfg,
 		log:      cfg.Log.With("upstream", cfg.Name),
@@ -168,6 +173,7 @@ func New(cfg Config) (*Registry, error) {
 		tgzSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		entries:  entries,
 		absent:   absent,
+		quiet:    quiet,
 	}
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)

@@ -19,9 +19,9 @@ func TestSmall(t *testing.T) {
 	g := newRig(t)
 	g.fake.handle(keysPath, docServer("application/json", always(`{"keys":[]}`)))
 	for _, want := range []Outcome{Miss, Hit} {
-		got, outcome, err := g.Small(t.Context(), keysPath)
-		if err != nil || string(got) != `{"keys":[]}` || outcome != want {
-			t.Errorf("%q, %s, %v; want %s", got, outcome, err, want)
+		got, from, err := g.Small(t.Context(), keysPath)
+		if err != nil || string(got) != `{"keys":[]}` || from.Outcome != want {
+			t.Errorf("%q, %s, %v; want %s", got, from.Outcome, err, want)
 		}
 	}
 	if n := len(g.fake.asked(keysPath)); n != 1 {
@@ -33,9 +33,9 @@ func TestSmallIsRevalidated(t *testing.T) {
 	g := newRig(t, func(c *Config) { c.FreshFor = time.Nanosecond })
 	g.fake.handle(keysPath, docServer("application/json", always(`{"keys":[]}`)))
 	for _, want := range []Outcome{Miss, Revalidated} {
-		got, outcome, err := g.Small(t.Context(), keysPath)
-		if err != nil || string(got) != `{"keys":[]}` || outcome != want {
-			t.Errorf("%q, %s, %v; want %s", got, outcome, err, want)
+		got, from, err := g.Small(t.Context(), keysPath)
+		if err != nil || string(got) != `{"keys":[]}` || from.Outcome != want {
+			t.Errorf("%q, %s, %v; want %s", got, from.Outcome, err, want)
 		}
 	}
 }
@@ -91,9 +91,9 @@ func TestManifest(t *testing.T) {
 	g := newRig(t)
 	g.fake.handle("/@s%2fa/latest", docServer("application/json", always(manifest("@s/a", "1.0.0", ""))))
 	for _, want := range []Outcome{Miss, Hit} {
-		got, outcome, err := g.Manifest(t.Context(), "@s/a", "latest")
-		if err != nil || string(got) != manifest("@s/a", "1.0.0", "") || outcome != want {
-			t.Errorf("%q, %s, %v; want %s", got, outcome, err, want)
+		got, from, err := g.Manifest(t.Context(), "@s/a", "latest")
+		if err != nil || string(got) != manifest("@s/a", "1.0.0", "") || from.Outcome != want {
+			t.Errorf("%q, %s, %v; want %s", got, from.Outcome, err, want)
 		}
 	}
 }
@@ -103,9 +103,9 @@ func TestManifestOutOfAFreshFullDocument(t *testing.T) {
 	g.fake.handle("/a", docServer(npm.FullType, always(fullDoc("a", jan, "1.0.0", "1.1.0"))))
 	g.get(t, "a", npm.Full, false, Miss)
 	for _, selector := range []string{"1.1.0", "latest"} {
-		got, outcome, err := g.Manifest(t.Context(), "a", selector)
-		if err != nil || outcome != Hit {
-			t.Fatalf("%s, %v", outcome, err)
+		got, from, err := g.Manifest(t.Context(), "a", selector)
+		if err != nil || from.Outcome != Hit {
+			t.Fatalf("%s, %v", from.Outcome, err)
 		}
 		dist, err := npm.ManifestDist(got, "a")
 		if err != nil || dist.Version != "1.1.0" {
@@ -211,9 +211,9 @@ func TestManifestSurvivesAnOutage(t *testing.T) {
 	g.clock.advance(1000 * time.Hour)
 	g.fake.handle("/a", answerWith(503, "", ""))
 	g.fake.handle("/a/1.0.0", answerWith(503, "", ""))
-	_, outcome, err := g.Manifest(t.Context(), "a", "1.0.0")
-	if err != nil || outcome != Stale {
-		t.Errorf("%s, %v; want stale", outcome, err)
+	_, from, err := g.Manifest(t.Context(), "a", "1.0.0")
+	if err != nil || from.Outcome != Stale {
+		t.Errorf("%s, %v; want stale", from.Outcome, err)
 	}
 }
 
@@ -249,5 +249,79 @@ func TestA404NeverHidesAVersionThatIsHeld(t *testing.T) {
 	g.absent.note(u.String(), &npm.Error{Kind: npm.NotFound}, g.now())
 	if _, _, err := g.Manifest(t.Context(), "a", "1.0.0"); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestSlowUpstreamDelaysNoSmallCopy: what is held is served after StaleWait,
+// and from then on at once, until the slow answer has come after all.
+func TestSlowUpstreamDelaysNoSmallCopy(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		path string
+		get  func(t *testing.T, g *rig) ([]byte, Provenance, error)
+	}{
+		{"keys", keysPath, func(t *testing.T, g *rig) ([]byte, Provenance, error) { return g.Small(t.Context(), keysPath) }},
+		{"a version", "/a/1.0.0", func(t *testing.T, g *rig) ([]byte, Provenance, error) { return g.Manifest(t.Context(), "a", "1.0.0") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newRig(t, func(c *Config) { c.FreshFor, c.StaleWait = time.Nanosecond, time.Millisecond })
+			doc := manifest("a", "1.0.0", "")
+			g.fake.handle(tt.path, docServer("application/json", always(doc)))
+			if _, _, err := tt.get(t, g); err != nil {
+				t.Fatal(err)
+			}
+			asked, release := make(chan struct{}), make(chan struct{})
+			g.fake.handle(tt.path, func(w http.ResponseWriter, r *http.Request) {
+				close(asked) // a second request would panic
+				<-release
+				docServer("application/json", always(doc))(w, r)
+			})
+			for range 3 {
+				got, from, err := tt.get(t, g)
+				if err != nil || string(got) != doc || from.Outcome != Stale || !from.Away || from.Checked.IsZero() {
+					t.Fatalf("%q, %+v, %v", got, from, err)
+				}
+			}
+			<-asked
+			close(release)
+			landed := false
+			for range 1000 { // until the flight has landed
+				if _, hushed := g.quiet.hushed(g.logicalURL(tt.path, "").String(), g.now()); !hushed {
+					landed = true
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if !landed {
+				t.Error("the answer that came did not end the silence")
+			}
+		})
+	}
+}
+
+// TestFailingUpstreamIsNotAskedForEachSmallCopy: for a while the copy counts
+// as checked.
+func TestFailingUpstreamIsNotAskedForEachSmallCopy(t *testing.T) {
+	g := newRig(t, func(c *Config) { c.FreshFor = time.Nanosecond })
+	g.fake.handle(keysPath, docServer("application/json", always(`{"keys":[]}`)))
+	if _, _, err := g.Small(t.Context(), keysPath); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		status int
+		away   bool
+	}{{503, true}, {403, false}} {
+		g.clock.advance(retryPause + 1)
+		g.fake.handle(keysPath, answerWith(tt.status, "", ""))
+		before := len(g.fake.asked(keysPath))
+		for range 3 {
+			_, from, err := g.Small(t.Context(), keysPath)
+			if err != nil || from.Outcome != Stale || from.Away != tt.away {
+				t.Errorf("%d: %+v, %v", tt.status, from, err)
+			}
+		}
+		if n := len(g.fake.asked(keysPath)) - before; n != 1 {
+			t.Errorf("%d: asked %d times", tt.status, n)
+		}
 	}
 }

@@ -1,0 +1,72 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"larder/npm"
+)
+
+// Outcome says how an answer came about; its strings are values of
+// X-Larder-Cache.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Hit         Outcome = iota // fresh in the cache
+	Miss                       // fetched now, nothing was there before (or it changed)
+	Revalidated                // upstream confirmed the copy just now
+	Stale                      // an old copy, because upstream failed, was slow, or is being asked in the background
+)
+
+func (o Outcome) String() string {
+	return [...]string{"hit", "miss", "revalidated", "stale"}[o]
+}
+
+// Provenance says where an answer comes from and how old it may be.
+type Provenance struct {
+	Outcome Outcome
+	Checked time.Time // when upstream last confirmed it; zero where that is not known
+	Away    bool      // Stale, because upstream cannot be reached, fails, or does not answer in time
+}
+
+// isAway reports whether an error means that upstream is of no use for now. A
+// refusal, or that something is not there, is an answer.
+func isAway(err error) bool {
+	switch npm.KindOf(err) {
+	case npm.Unavailable, npm.Timeout, npm.BadUpstream:
+		return !errors.Is(err, ErrOffline)
+	}
+	return false
+}
+
+// maxQuiet bounds the small documents of which quiet remembers something.
+const maxQuiet = 16_384
+
+// quiet remembers which small documents upstream failed to confirm just now:
+// like a packument (entry.hush) such a copy is served for a while without
+// upstream being waited for again.
+type quiet struct {
+	known *lru.Cache[string, silence]
+}
+
+type silence struct {
+	until time.Time
+	away  bool
+}
+
+func newQuiet() (*quiet, error) {
+	known, err := lru.New[string, silence](maxQuiet)
+	return &quiet{known}, err
+}
+
+func (q *quiet) hush(key string, until time.Time, away bool) { q.known.Add(key, silence{until, away}) }
+
+func (q *quiet) lift(key string) { q.known.Remove(key) }
+
+func (q *quiet) hushed(key string, now time.Time) (away, ok bool) {
+	s, ok := q.known.Get(key)
+	return s.away, ok && now.Before(s.until)
+}
