@@ -32,9 +32,22 @@ type Larder struct {
 	err    error
 }
 
-// Start starts "larder serve" from the binary at path, with args, on a port of
-// 127.0.0.1, and waits until it is ready. env is all of its environment.
+// Start is Launch, and waits until the server is ready.
 func Start(path string, port int, args, env []string) (*Larder, error) {
+	l, err := Launch(path, port, args, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.waitReady(fmt.Sprintf("http://127.0.0.1:%d/-/health/ready", port)); err != nil {
+		l.Kill()
+		return nil, fmt.Errorf("larder serve: %w\n%s", err, l.log)
+	}
+	return l, nil
+}
+
+// Launch starts "larder serve" from the binary at path, with args, on a port of
+// 127.0.0.1. env is all of its environment.
+func Launch(path string, port int, args, env []string) (*Larder, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", port)
 	l := &Larder{log: new(syncBuffer), exited: make(chan struct{})}
 	l.cmd = exec.Command(path, append([]string{"serve", "--listen", address}, args...)...)
@@ -47,10 +60,6 @@ func Start(path string, port int, args, env []string) (*Larder, error) {
 		l.err = l.cmd.Wait()
 		close(l.exited)
 	}()
-	if err := l.waitReady("http://" + address + "/-/health/ready"); err != nil {
-		l.Kill()
-		return nil, fmt.Errorf("larder serve: %w\n%s", err, l.log)
-	}
 	return l, nil
 }
 

@@ -122,6 +122,18 @@ func (r *Rig) Kill() (log string) {
 	return log
 }
 
+// KillWhileStarting starts Larder and ends it by SIGKILL a little later, ready
+// or not.
+func (r *Rig) KillWhileStarting(t testing.TB, after time.Duration) {
+	t.Helper()
+	l, err := Launch(r.binary, r.port, r.args, r.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(after)
+	l.Kill()
+}
+
 // Restart stops Larder and starts it again.
 func (r *Rig) Restart(t testing.TB) {
 	t.Helper()
