@@ -2,7 +2,7 @@
 // registry's read protocol, for tests to put in the place of an upstream.
 //
 // A [Server] serves packages that come from txtar files ([Server.Load],
-// [Graph]) or from code ([Server.Add], [Server.Big]): both forms of a
+// [Graph]) or from code ([Server.Add], [Server.Big], [NewProject]): both forms of a
 // packument, version documents, tarballs, search, audit, signing keys and
 // attestations, with the headers, encodings and oddities of the original. It
 // counts what it is asked ([Server.Requests] and its neighbours), can vanish
