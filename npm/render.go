@@ -26,9 +26,9 @@ type Target struct {
 }
 
 // Render writes doc as a client of t.Base must see it. doc is a packument that
-// has passed Inspect, in the full form, or in the abbreviated form where that
-// is what t asks for too (from tells which). It is read twice, once for its
-// outline and once while it is written, and never copied:
+// has passed Inspect, in the full form or in the abbreviated one (from tells
+// which), which may stand in for a full one that is not to be had. It is read
+// twice, once for its outline and once while it is written, and never copied:
 //
 //   - dist.tarball becomes the conventional URL below t.Base, whatever
 //     upstream's was; dist.attestations.url keeps its last part below t.Base;
@@ -40,10 +40,10 @@ type Target struct {
 //     stable version at or below the old one, else the highest stable one,
 //     else the highest pre-release; other dangling tags are dropped. A
 //     document without dist-tags, or without latest, stays without;
-//   - in a full document a version that "time" lacks gets the document's
-//     modified (yarn 4 refuses versions without a time). Where "time" itself
-//     is lacking or null, the full form gets one. Where modified is not known,
-//     nothing is made up;
+//   - unless both forms are the abbreviated one, a version that "time" lacks
+//     gets the document's modified (yarn 4 refuses versions without a time).
+//     Where "time" itself is lacking or null, the full form gets one. Where
+//     modified is not known, nothing is made up;
 //   - all else, order and unknown fields included, stays byte for byte. Only
 //     the abbreviated form made here has an order and a spacing of its own.
 //
@@ -58,7 +58,7 @@ func Render(w io.Writer, doc []byte, from Form, t Target) error {
 	if from == Full && t.Form == Abbreviated {
 		r.abbreviate(t.Name)
 	} else {
-		r.splice(from == Full)
+		r.splice(t.Form == Full)
 	}
 	return r.flush()
 }

@@ -27,6 +27,7 @@ type exchange struct {
 	guarded bool          // what is asked for is not for everybody
 	event   auth.Event    // of a write: what becomes of it, for the journal
 	trusted bool          // the peer is a trusted proxy
+	cached  bool          // what is asked for is below cachedPath
 	route   string        // one of metrics.Routes
 	name    string        // package asked for
 	result  string        // as in X-Larder-Cache; "" where there is no cache

@@ -117,6 +117,7 @@ func (b *bases) volatile(of base) bool {
 	if of.proven {
 		return false
 	}
+	of.url = strings.TrimSuffix(of.url, cachedPath) // no other name than without it
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slices.Contains(b.named, of.url) {
@@ -160,20 +161,9 @@ func (b *bases) strip(r *http.Request, trusted bool) (*http.Request, bool) {
 	if _, stripped := forwardedPrefix(r); trusted && stripped {
 		return r, true
 	}
+	inner, inside := cutPath(r, b.prefix)
 	escaped := r.URL.EscapedPath()
-	rest, inside := strings.CutPrefix(escaped, b.prefix)
-	if !inside || rest != "" && rest[0] != '/' {
-		return r, escaped == "/" || strings.HasPrefix(escaped, "/-/")
-	}
-	// The prefix has no character that is ever escaped, so that both spellings
-	// of the path begin with it.
-	inner, u := *r, *r.URL
-	u.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, b.prefix), "/")
-	if u.RawPath != "" {
-		u.RawPath = "/" + strings.TrimPrefix(rest, "/")
-	}
-	inner.URL = &u
-	return &inner, true
+	return inner, inside || escaped == "/" || strings.HasPrefix(escaped, "/-/")
 }
 
 // forwardedPrefix returns the path prefix that a proxy has stripped, "" for

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"larder/npm"
+	"larder/upstream"
 )
 
 // distTags answers GET /-/package/NAME/dist-tags.
@@ -31,17 +33,30 @@ func (s *Server) distTags(x *exchange, r *http.Request, route npm.Route) error {
 	if err != nil {
 		return err
 	}
-	doc, release, err := pk.Body(r.Context())
+	v, err := s.view(r.Context(), src.upstream, route.Name)
 	if err != nil {
 		return err
 	}
-	tags, err := npm.RenderDistTags(doc, npm.Target{})
-	release()
+	tags, err := tagsOf(r.Context(), pk, v)
 	if err != nil {
 		return err
 	}
 	s.from(x, src.upstream, pk.Provenance)
 	return x.sendJSON(r, revalidate, tags)
+}
+
+// tagsOf returns the dist-tags of what v shows of pk.
+func tagsOf(ctx context.Context, pk *upstream.Packument, v view) ([]byte, error) {
+	doc, release, err := pk.Body(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	target, err := v.target(doc, npm.Target{Name: pk.Name})
+	if err != nil {
+		return nil, err
+	}
+	return npm.RenderDistTags(doc, target)
 }
 
 // putTag answers PUT /-/package/NAME/dist-tags/TAG, and PUT /NAME/TAG of old

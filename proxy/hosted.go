@@ -18,7 +18,7 @@ func hostedOwner(name string) string { return cache.OwnerKey("/hosted", name) }
 // revision stands in place of a lifetime, so that a publish is visible to the
 // next request.
 func (s *Server) hostedPackument(x *exchange, r *http.Request, pkg *hosted.Package, form npm.Form, base base) error {
-	doc, err := s.finish(r.Context(), hostedOwner(pkg.Name()), pkg.Rev(), form, base, func(_ context.Context, w io.Writer) error {
+	doc, err := s.finish(r.Context(), hostedOwner(pkg.Name()), pkg.Rev(), form, base, view{}, func(_ context.Context, w io.Writer) error {
 		return npm.Render(w, pkg.Packument(), npm.Full, npm.Target{Name: pkg.Name(), Base: base.url, Form: form})
 	})
 	if err != nil {

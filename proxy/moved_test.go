@@ -30,7 +30,7 @@ func TestADocumentReplacedMeanwhile(t *testing.T) {
 	if _, err := reg.Packument(t.Context(), "lodash", npm.Full, true); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := w.proxy.document(t.Context(), reg, old, npm.Full, b)
+	doc, err := w.proxy.document(t.Context(), reg, old, npm.Full, b, view{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestADocumentReplacedMeanwhile(t *testing.T) {
 	// Asked for again by its old revision, it must not be the new document
 	// that answers without a look at the revision.
 	again := before
-	late, err := w.proxy.finished(t.Context(), reg, &again, npm.Full, b)
+	late, err := w.proxy.finished(t.Context(), reg, &again, npm.Full, b, view{})
 	if err == nil {
 		late.Close()
 		t.Errorf("the old revision is answered with %s, the new one with %s", late.ETag(), doc.ETag())

@@ -22,7 +22,7 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 	if err != nil {
 		return err
 	}
-	base, err := s.bases.of(r, x.trusted)
+	base, err := s.base(x, r)
 	if err != nil {
 		return err
 	}
@@ -34,18 +34,22 @@ func (s *Server) packument(x *exchange, r *http.Request, route npm.Route) error 
 		return s.hostedPackument(x, r, src.hosted, form, base)
 	}
 	reg, started := src.upstream, time.Now()
-	pk, err := reg.Packument(r.Context(), route.Name, form, force && s.forced.allow(site(x.client)))
+	pk, err := current(r.Context(), reg, route.Name, form, force && s.forced.allow(site(x.client)))
 	x.waitedSince(started)
 	if err != nil {
 		return err
 	}
-	doc, err := s.document(r.Context(), reg, pk, form, base)
+	v, err := s.view(r.Context(), reg, route.Name)
+	if err != nil {
+		return err
+	}
+	doc, err := s.document(r.Context(), reg, pk, form, base, v)
 	if err != nil {
 		return err
 	}
 	defer doc.Close()
 	s.from(x, reg, pk.Provenance)
-	return x.sendDocument(r, doc, form, cacheDocument)
+	return x.sendDocument(r, doc, form, v.cacheControl())
 }
 
 func formOf(r *http.Request) npm.Form {
@@ -65,19 +69,19 @@ const maxMoves = 3
 // for any more.
 var errMoved = errors.New("the document was replaced meanwhile")
 
-// document returns pk rendered for a form and a base, finished. The caller
-// closes it.
-func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
+// document returns what v shows of pk, rendered for a form and a base,
+// finished. The caller closes it.
+func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base, v view) (*cache.Document, error) {
 	name := pk.Name
 	for range maxMoves {
-		doc, err := s.finished(ctx, reg, pk, form, base)
+		doc, err := s.finished(ctx, reg, pk, form, base, v)
 		switch {
 		case errors.Is(err, errMoved):
 		case errors.Is(err, upstream.ErrOffline) && !reg.Held(ctx): // the rendering was begun by one who may not ask
 		default:
 			return doc, err
 		}
-		if pk, err = reg.Packument(ctx, name, form, false); err != nil {
+		if pk, err = current(ctx, reg, name, form, false); err != nil {
 			return nil, err
 		}
 	}
@@ -87,9 +91,9 @@ func (s *Server) document(ctx context.Context, reg *upstream.Registry, pk *upstr
 
 // finished is document for this one revision, and errMoved where it is gone:
 // what came in its place must not be kept under its name.
-func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base) (*cache.Document, error) {
+func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstream.Packument, form npm.Form, base base, v view) (*cache.Document, error) {
 	revision := revisionOf(pk)
-	return s.finish(ctx, reg.Owner(pk.Name), revision, form, base, func(ctx context.Context, w io.Writer) error {
+	return s.finish(ctx, reg.Owner(pk.Name), revision, form, base, v, func(ctx context.Context, w io.Writer) error {
 		raw, release, err := pk.Body(ctx)
 		if err != nil {
 			return err
@@ -101,16 +105,23 @@ func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstr
 		if err := refuseStub(raw, pk.Name); err != nil {
 			return err
 		}
-		return npm.Render(w, raw, pk.Form, npm.Target{Name: pk.Name, Base: base.url, Form: form})
+		target, err := v.target(raw, npm.Target{Name: pk.Name, Base: base.url, Form: form})
+		if err != nil {
+			return err
+		}
+		return npm.Render(w, raw, pk.Form, target)
 	})
 }
 
-// finish returns the finished document of an owner's revision, from the store
-// or by render.
-func (s *Server) finish(ctx context.Context, owner, revision string, form npm.Form, base base, render func(context.Context, io.Writer) error) (*cache.Document, error) {
+// finish returns the finished document of what v shows of an owner's revision,
+// from the store or by render.
+func (s *Server) finish(ctx context.Context, owner, revision string, form npm.Form, base base, v view, render func(context.Context, io.Writer) error) (*cache.Document, error) {
+	if !v.all() {
+		revision += " " + v.rev
+	}
 	key := cache.DocumentKey{
 		Owner:    owner,
-		Slot:     form.String() + " " + base.url,
+		Slot:     form.String() + " " + base.url + v.slot(),
 		ID:       revision + " " + strconv.Itoa(npm.RendererVersion),
 		Volatile: s.bases.volatile(base),
 	}

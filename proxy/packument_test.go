@@ -16,6 +16,7 @@ type document struct {
 	Name     string                     `json:"name"`
 	Time     map[string]json.RawMessage `json:"time"`
 	Readme   string                     `json:"readme"`
+	Tags     map[string]string          `json:"dist-tags"`
 	Versions map[string]struct {
 		Dist struct {
 			Tarball      string

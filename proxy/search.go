@@ -22,8 +22,8 @@ import (
 const maxSearchSize = 250
 
 // search answers GET /-/v1/search: what is published here and the caller may
-// read comes first, then what the catch-all upstream finds, of which nothing
-// bears a name that is private here. What people search for is not for every
+// read comes first, then what the catch-all upstream finds, if it may be asked,
+// of which nothing bears a name that is private here. What people search for is not for every
 // upstream to read, and words that name something private are for none.
 func (s *Server) search(x *exchange, r *http.Request) error {
 	query := searchQuery(r.URL.Query())
@@ -36,7 +36,7 @@ func (s *Server) search(x *exchange, r *http.Request) error {
 	x.guarded = !x.caller.Anonymous()                                                        // somebody else may find less
 	page := searchPage{objects: own.Objects[:min(len(own.Objects), size)], total: own.Total} // size may be 0
 	x.result = resultHosted
-	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.namesPrivate(r.Context(), x.caller, text) {
+	if rest := size - len(page.objects); rest > 0 && text != "" && s.catchAll != nil && !s.catchAll.Held(r.Context()) && !s.namesPrivate(r.Context(), x.caller, text) {
 		query.Set("from", strconv.Itoa(max(0, from-own.Total)))
 		query.Set("size", strconv.Itoa(rest))
 		err = s.searchUpstream(x, r, query, &page)

@@ -127,7 +127,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // enter refuses what must not be routed, and returns the request as the
-// router must see it: without the public URL's path prefix.
+// router must see it: without the public URL's path prefix and that of the view
+// of the cache.
 func (s *Server) enter(x *exchange, r *http.Request) (*http.Request, error) {
 	if s.cfg.Via != "" && passedThrough(r.Header.Values("Via"), s.cfg.Via) {
 		return nil, &npm.Error{Kind: npm.Loop, Op: "proxy.enter",
@@ -142,7 +143,7 @@ func (s *Server) enter(x *exchange, r *http.Request) (*http.Request, error) {
 		x.guarded = true // the page may not even read why
 		return nil, err
 	}
-	return inner, nil
+	return enterCached(x, inner)
 }
 
 // newRouter gives echo the fixed paths and one catch-all for every method, even

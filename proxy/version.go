@@ -17,7 +17,7 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 	if err != nil {
 		return err
 	}
-	base, err := s.bases.of(r, x.trusted)
+	base, err := s.base(x, r)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,17 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 // upstream does not know it (a range; or it lacks that endpoint) for the whole
 // packument, which is not. A version that a held packument lacks may be newer
 // than it, so that one is revalidated before the answer is "not found".
+//
+// A view that does not show all of a document needs the packument to say which
+// versions there are.
 func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.Registry, route npm.Route, target npm.Target) ([]byte, upstream.Provenance, error) {
+	v, err := s.view(ctx, reg, route.Name)
+	if err != nil {
+		return nil, upstream.Provenance{}, err
+	}
+	if v.held != nil {
+		return s.heldManifest(ctx, reg, route, target, v)
+	}
 	raw, from, err := reg.Manifest(ctx, route.Name, route.Version)
 	if err == nil {
 		manifest, err := npm.RenderManifest(raw, target)
@@ -77,4 +87,26 @@ func (s *Server) selected(ctx context.Context, reg *upstream.Registry, route npm
 	defer release()
 	manifest, err := npm.RenderVersion(doc, route.Version, target)
 	return manifest, pk, err
+}
+
+// heldManifest is manifest where upstream may not be asked. That no version is
+// on disk that the selector means says nothing of whether there is one.
+func (s *Server) heldManifest(ctx context.Context, reg *upstream.Registry, route npm.Route, target npm.Target, v view) ([]byte, upstream.Provenance, error) {
+	pk, err := current(ctx, reg, route.Name, npm.Full, false)
+	if err != nil {
+		return nil, upstream.Provenance{}, err
+	}
+	doc, release, err := pk.Body(ctx)
+	if err != nil {
+		return nil, upstream.Provenance{}, err
+	}
+	defer release()
+	if target, err = v.target(doc, target); err != nil {
+		return nil, upstream.Provenance{}, err
+	}
+	manifest, err := npm.RenderVersion(doc, route.Version, target)
+	if npm.KindOf(err) == npm.NotFound {
+		err = noTarball(reg, route.Name+"@"+route.Version)
+	}
+	return manifest, pk.Provenance, err
 }

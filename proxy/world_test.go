@@ -62,7 +62,7 @@ func newWorld(t testing.TB, opts ...func(*Config)) *world {
 		Auth:      newAuth(t, auth.Config{}),
 		Upstreams: []*upstream.Registry{newRegistry(t, store, "npm", w.up, "**")},
 		Blobs:     blobs,
-		Documents: cache.NewDocuments(cache.DocumentsConfig{Store: store}),
+		Documents: cache.NewDocuments(cache.DocumentsConfig{Store: store, Metrics: m}),
 		Version:   "1.2.3",
 		Via:       "larder-test",
 		Metrics:   m,
