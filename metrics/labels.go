@@ -70,5 +70,9 @@ func upstreamKinds() []string {
 }
 
 func upstreamOutcomes() []string {
-	return []string{"ok", "not_modified", "not_found", "refused", "error", "bad", "timeout", "unreachable", "canceled", Other}
+	return []string{"ok", "not_modified", "not_found", "refused", "error", "bad", "held_back", "timeout", "unreachable", "canceled", Other}
+}
+
+func takedownEvidence() []string {
+	return []string{"time", "unpublished", "absence", "vanished", "tarball", Other}
 }

@@ -14,6 +14,7 @@ type upstreamVecs struct {
 	stale    *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
 	offline  *prometheus.GaugeVec
+	takedownVecs
 }
 
 func newUpstreamVecs(f factory) upstreamVecs {
@@ -25,6 +26,8 @@ func newUpstreamVecs(f factory) upstreamVecs {
 		stale:    f.counterVec("upstream_stale_served_total", "Answers from an old copy because the upstream failed or was slow.", "upstream"),
 		breaker:  f.gaugeVec("upstream_breaker_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "upstream"),
 		offline:  f.gaugeVec("upstream_offline", "1 while the upstream is not to be asked because an administrator said so.", "upstream"),
+
+		takedownVecs: newTakedownVecs(f),
 	}
 }
 
@@ -34,6 +37,7 @@ type Upstream struct {
 	kinds                    map[string]exchange
 	retries, received, stale prometheus.Counter
 	breaker, offline         prometheus.Gauge
+	takedowns
 }
 
 type exchange struct {
@@ -54,6 +58,8 @@ func (m *Metrics) Upstream(name string) *Upstream {
 		stale:    v.stale.WithLabelValues(name),
 		breaker:  v.breaker.WithLabelValues(name),
 		offline:  v.offline.WithLabelValues(name),
+
+		takedowns: v.takedownVecs.of(name),
 	}
 	for _, kind := range upstreamKinds() {
 		u.kinds[kind] = exchange{
@@ -66,7 +72,8 @@ func (m *Metrics) Upstream(name string) *Upstream {
 
 // Request counts one HTTP exchange with upstream: kind is "document",
 // "tarball" or "other"; outcome "ok", "not_modified", "not_found", "refused",
-// "error" (5xx, 429), "bad" (bytes that cannot be right), "timeout",
+// "error" (5xx, 429), "bad" (bytes that cannot be right), "held_back"
+// (a document that is not believed), "timeout",
 // "unreachable" or "canceled".
 func (u *Upstream) Request(kind, outcome string, d time.Duration) {
 	if u == nil {

@@ -26,6 +26,8 @@ type fakeUpstream struct {
 	handlers map[string]http.HandlerFunc
 	requests []*http.Request
 	bodies   map[string]string // of POSTs, by path
+
+	published int // calls of publish
 }
 
 func newFakeUpstream(t testing.TB) *fakeUpstream {
@@ -96,7 +98,10 @@ func (f *fakeUpstream) publish(name, version string, tarball []byte) {
 		},
 	}
 	tags, versions := map[string]any{"latest": version}, map[string]any{version: manifest}
-	const modified = "2026-01-02T03:04:05.678Z"
+	f.mu.Lock()
+	f.published++ // a later document has a later date
+	modified := time.Date(2026, 1, 2, 3, 4, f.published, 678e6, time.UTC).Format(time.RFC3339Nano)
+	f.mu.Unlock()
 	full := f.encode(map[string]any{
 		"_id": name, "_rev": "1-abc", "name": name, "readme": "much to read", "dist-tags": tags, "versions": versions,
 		"time": map[string]any{"created": modified, "modified": modified, version: modified},

@@ -26,6 +26,9 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 		return s.hostedTarball(x, r, route)
 	}
 	reg, started := src.upstream, time.Now()
+	if err := reg.Withheld(route.Name, route.File); err != nil {
+		return err // whether it is cached or not
+	}
 	blob, err := s.blob(r.Context(), reg, route)
 	x.waitedSince(started)
 	if err != nil {

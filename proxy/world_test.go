@@ -139,6 +139,7 @@ func newRegistryWith(t testing.TB, store cache.Store, up *fakeUpstream, edit fun
 		Name: "npm", URLs: []*url.URL{u}, Via: "larder-test",
 		RetryBudget: time.Millisecond,
 		Responses:   cache.NewResponses(store, nil, slog.New(slog.DiscardHandler)),
+		Notes:       cache.NewNotes(store, nil, nil),
 		Log:         slog.New(slog.DiscardHandler),
 	}
 	edit(&cfg)

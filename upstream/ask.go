@@ -55,7 +55,24 @@ func (r *Registry) get(ctx context.Context, u *url.URL, ex *exchange, directives
 
 // askPackument asks upstream for one form of a package's document, sparing the
 // body where the held one is still right. The caller owns answer.fetched.
+//
+// Where the abbreviated document lacks versions without a proof that they were
+// removed, the full one, which has "time", is asked instead.
 func (r *Registry) askPackument(ctx context.Context, name string, form npm.Form) (*answer, *npm.Error) {
+	a, err := r.askForm(ctx, name, form, false)
+	if err == nil || !errors.Is(err, errUnproven) {
+		return a, err
+	}
+	a, err = r.askForm(ctx, name, npm.Full, true)
+	if err == nil || errors.Is(err, errHeldBack) {
+		return a, err
+	}
+	return r.askForm(ctx, name, form, true) // it must be judged by itself
+}
+
+// askForm is askPackument for this one form; last says that no other is going
+// to be asked for a proof.
+func (r *Registry) askForm(ctx context.Context, name string, form npm.Form, last bool) (*answer, *npm.Error) {
 	ex := &exchange{
 		kind:    "document",
 		subject: name,
@@ -66,6 +83,7 @@ func (r *Registry) askPackument(ctx context.Context, name string, form npm.Form)
 		check: func(doc []byte, contentType string) (inspection, error) {
 			return inspect(doc, name, form, contentType)
 		},
+		guard: &guard{Registry: r, name: name, form: form, last: last},
 	}
 	before, held := r.entry(name).get(form)
 	u := r.packumentURL(name, form)
@@ -88,6 +106,7 @@ func (r *Registry) askPackument(ctx context.Context, name string, form npm.Form)
 		a.outcome = Revalidated
 	}
 	r.learn(name, form, a, header)
+	r.told(ctx, name, a.revision)
 	return a, nil
 }
 
@@ -127,7 +146,7 @@ func inspect(doc []byte, name string, asked npm.Form, contentType string) (inspe
 	if err != nil {
 		return inspection{}, err
 	}
-	found := inspection{form: npm.Full}
+	found := inspection{form: npm.Full, unpublished: summary.Unpublished != ""}
 	found.modified, _ = time.Parse(time.RFC3339Nano, summary.Modified) // zero where it is no time
 	// The stub of an unpublished package is the same in both forms.
 	if asked == npm.Abbreviated && (summary.Versions == 0 || isAbbreviated(doc, contentType)) {

@@ -39,6 +39,7 @@ type exchange struct {
 	optional bool // upstream may lack the endpoint: an odd answer is as good as a 404
 	wantCopy bool // see Registry.get
 	check    func(doc []byte, contentType string) (inspection, error)
+	guard    *guard // of a packument
 
 	// What the edge leaves behind.
 	asked       bool      // upstream was asked
@@ -49,8 +50,9 @@ type exchange struct {
 
 // inspection is what an exchange's check found in a document.
 type inspection struct {
-	modified time.Time // zero where it does not say
-	form     npm.Form
+	modified    time.Time // zero where it does not say
+	form        npm.Form
+	unpublished bool // it is the stub of a package that was unpublished
 }
 
 type exchangeKey struct{}
@@ -147,14 +149,21 @@ func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response,
 	if err != nil {
 		return nil, e.bodyFailure(ctx, err)
 	}
-	doc, err := e.budget.unpack(ctx, packed, ex.limit)
-	if err != nil {
+	if err := ex.guard.look(ctx); err != nil {
 		return nil, e.bodyFailure(ctx, err)
 	}
-	found, err := ex.check(doc.bytes, contentType)
-	if err != nil {
+	doc, found, f := e.unpack(ctx, packed, contentType, ex)
+	if f != nil {
+		return nil, f
+	}
+	if c := ex.guard.compare(doc.bytes, found); !c.none() {
 		doc.release()
-		return nil, e.remote.oddFailure(strings.TrimPrefix(npm.Message(err), "upstream "), err)
+		if f := ex.guard.judge(ctx, c); f != nil {
+			return nil, f
+		}
+		if doc, found, f = e.unpack(ctx, packed, contentType, ex); f != nil {
+			return nil, f
+		}
 	}
 	ex.fetched = doc
 	out := e.response(req, resp, packed)
@@ -166,6 +175,20 @@ func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response,
 		out.Header.Set(headerModified, found.modified.UTC().Format(time.RFC3339Nano))
 	}
 	return out, nil
+}
+
+// unpack unpacks and checks a document, which the caller releases.
+func (e *edge) unpack(ctx context.Context, packed []byte, contentType string, ex *exchange) (*document, inspection, *failure) {
+	doc, err := e.budget.unpack(ctx, packed, ex.limit)
+	if err != nil {
+		return nil, inspection{}, e.bodyFailure(ctx, err)
+	}
+	found, err := ex.check(doc.bytes, contentType)
+	if err != nil {
+		doc.release()
+		return nil, inspection{}, e.remote.oddFailure(strings.TrimPrefix(npm.Message(err), "upstream "), err)
+	}
+	return doc, found, nil
 }
 
 // response returns what httpcache gets to see: a header made from nothing, with

@@ -223,7 +223,8 @@ const (
 func newRig(t *testing.T, edit ...func(*Config)) *rig {
 	t.Helper()
 	f := newFake(t)
-	responses := cache.NewResponses(cache.NewMem(), nil, slog.New(slog.DiscardHandler))
+	store := cache.NewMem()
+	responses := cache.NewResponses(store, nil, slog.New(slog.DiscardHandler))
 	cfg := Config{
 		Name:                 "npm",
 		URLs:                 []*url.URL{parseURL(t, f.URL)},
@@ -231,6 +232,7 @@ func newRig(t *testing.T, edit ...func(*Config)) *rig {
 		StaleWhileRevalidate: testSWR,
 		RetryBudget:          1, // ns: no second try fits
 		Responses:            responses,
+		Notes:                cache.NewNotes(store, nil, nil),
 		Via:                  "larder-test",
 		UserAgent:            "larder/test",
 	}

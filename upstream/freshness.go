@@ -63,9 +63,12 @@ func (v revision) within(d time.Duration, now time.Time) bool {
 // entry is what is known of one package without opening a file. Freshness
 // lives here, for both forms of the document together.
 type entry struct {
+	writing sync.Mutex // see Registry.change
+
 	mu    sync.Mutex   // guards what follows
 	held  [2]*revision // by npm.Form; nil: not held
 	quiet silence      // so long upstream is not asked again unless forced
+	gone  *removals    // nil: nothing was removed
 }
 
 // best returns the held document to render form from. The abbreviated form
@@ -153,6 +156,23 @@ func (e *entry) hushed(now time.Time) (away, ok bool) {
 	return e.quiet.away, now.Before(e.quiet.until)
 }
 
+// removals returns what is known to be removed; nil: nothing.
+func (e *entry) removals() *removals {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.gone
+}
+
+// remember replaces what is known to be removed.
+func (e *entry) remember(s *removals) {
+	if s.empty() {
+		s = nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gone = s
+}
+
 // entry returns the entry of a package, from memory or from the stored headers.
 //
 // An entry that is empty is read once more when it is in its place: what a
@@ -175,6 +195,9 @@ func (r *Registry) entry(name string) *entry {
 
 // load fills an entry that is empty from the stored headers.
 func (r *Registry) load(name string, loaded *entry) {
+	if s := r.storedRemovals(name); s != nil {
+		loaded.remember(s)
+	}
 	for _, form := range []npm.Form{npm.Full, npm.Abbreviated} {
 		key := r.packumentURL(name, form).String()
 		h, ok := r.cfg.Responses.Header(key)

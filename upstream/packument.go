@@ -202,6 +202,13 @@ func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.
 	if errors.Is(err, ErrOffline) {
 		return err // offline was turned on under way: that says nothing about upstream
 	}
+	if errors.Is(err, errHeldBack) { // which has been logged
+		e.hush(r.now().Add(heldBackPause), false)
+		return err
+	}
+	if err.Kind == npm.NotFound {
+		r.missing(ctx, name)
+	}
 	e.hush(r.now().Add(retryPause), isAway(err))
 	r.log.Log(ctx, unconfirmedLevel(err), "a copy could not be confirmed and is served on", "package", name, "kind", err.Kind, "error", err)
 	if err.Kind == npm.NotFound {

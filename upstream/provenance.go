@@ -37,7 +37,7 @@ type Provenance struct {
 func isAway(err error) bool {
 	switch npm.KindOf(err) {
 	case npm.Unavailable, npm.Timeout, npm.BadUpstream:
-		return !errors.Is(err, ErrOffline)
+		return !errors.Is(err, ErrOffline) && !errors.Is(err, errHeldBack)
 	}
 	return false
 }

@@ -52,7 +52,10 @@ type Config struct {
 	Via       string // this server's name in Via headers; an upstream request that would loop is refused by the other end
 	UserAgent string // [larder]
 
+	Pins []string // versions that stay installable when upstream removes them; see npm.ParsePin
+
 	Responses *cache.Responses
+	Notes     *cache.Notes // remembers removed versions; nil: only until the process ends
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
 }
@@ -105,7 +108,28 @@ func (c Config) check() error {
 			errs = append(errs, err)
 		}
 	}
+	for _, pin := range c.Pins {
+		if _, _, err := npm.ParsePin(pin); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// pinsOf returns the pinned versions of each name. pins has been checked.
+func pinsOf(pins []string) map[string]map[string]bool {
+	byName := make(map[string]map[string]bool)
+	for _, pin := range pins {
+		name, version, err := npm.ParsePin(pin)
+		if err != nil {
+			continue
+		}
+		if byName[name] == nil {
+			byName[name] = make(map[string]bool)
+		}
+		byName[name][version] = true
+	}
+	return byName
 }
 
 // maxEntries bounds how many packages' freshness is held in memory, at some
@@ -130,6 +154,9 @@ type Registry struct {
 	entries  *lru.Cache[string, *entry]
 	absent   *absences
 	quiet    *quiet // of small documents
+	distrust *distrust
+	alarms   *alarms
+	pins     map[string]map[string]bool // by name and version
 	flights  flights
 	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
 	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
@@ -174,9 +201,12 @@ func New(cfg Config) (*Registry, error) {
 		entries:  entries,
 		absent:   absent,
 		quiet:    quiet,
+		distrust: newDistrust(),
+		pins:     pinsOf(cfg.Pins),
 	}
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)
+	r.alarms = &alarms{log: r.log, metrics: r.metrics}
 	r.breaker = newBreaker(cfg.Name, r.metrics, r.log)
 	r.documents = &http.Client{Transport: &httpcache.Transport{
 		Cache:     cfg.Responses,

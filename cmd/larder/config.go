@@ -89,6 +89,7 @@ type CacheConfig struct {
 	Memory               Size     `key:"memory" doc:"Finished documents held in memory, at most."`
 	FreshFor             Duration `key:"fresh_for" doc:"How long a package's document is served without asking upstream again."`
 	StaleWhileRevalidate Duration `key:"stale_while_revalidate" doc:"For how long after that it is still served at once, while upstream is asked in the background."`
+	Pins                 []string `key:"pins" doc:"Versions that stay installable when their upstream removes them." example:"[left-pad@1.3.0, \"@scope/x@1.0.0\"]"`
 }
 
 // LogConfig says what is logged and how.

@@ -46,6 +46,11 @@ func (l *loader) check() {
 	if l.Cache.StaleWhileRevalidate <= 0 {
 		l.bad("cache.stale_while_revalidate", "must be more than 0")
 	}
+	for i, pin := range l.Cache.Pins {
+		if _, _, err := npm.ParsePin(pin); err != nil {
+			l.bad(at("cache.pins", i), "%s", npm.Message(err))
+		}
+	}
 	l.checkOneOf("log.format", l.Log.Format, "text", "json")
 	l.checkOneOf("log.level", l.Log.Level, "debug", "info", "warn", "error")
 }

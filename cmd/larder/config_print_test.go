@@ -92,6 +92,7 @@ cache:
   memory: 64MB # default
   fresh_for: 5m # default
   stale_while_revalidate: 5m # default
+  pins: [] # default
 access:
   - match: ["**"] # FILE:8:5
     read: [web-team] # FILE:9:5

@@ -226,6 +226,8 @@ func TestProblems(t *testing.T) {
 		{"public URL with port too high", "public_url: https://a.example:99999/", "public_url: must have a host of letters, digits, '-', '_' and '.' (an international name as xn--…), and a port up to 65535 if any"},
 		{"trusted proxy", "trusted_proxies: [10.0.0.0/8, ::1, 10.0.0.0/33]", "trusted_proxies[2]: must be an address or a network, like 10.1.2.3 or 10.0.0.0/8"},
 		{"zero freshness", "cache: {fresh_for: 0s}", "cache.fresh_for: must be more than 0"},
+		{"pin without a version", "cache: {pins: [left-pad@1.3.0, left-pad]}", `cache.pins[1]: "left-pad" names no version: write name@version, like left-pad@1.3.0`},
+		{"pin of a range", "cache: {pins: [left-pad@^1.0.0]}", `cache.pins[0]: "left-pad@^1.0.0": "^1.0.0" is no version: a pin names one, not a range or a tag`},
 		{"negative staleness", "cache: {stale_while_revalidate: -1s}", "cache.stale_while_revalidate: must be more than 0"},
 		{"no memory", "cache: {memory: 0}", "cache.memory: must be more than 0"},
 		{"level", "log: {level: loud}", `log.level: must be debug, info, warn or error, not "loud"`},

@@ -90,12 +90,14 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	}
 	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
 	responses := cache.NewResponses(srv.store, counters, srv.log)
+	notes := cache.NewNotes(srv.store, counters, srv.log)
 	for i, u := range s.Upstreams {
 		cfg := upstreamConfig(s, u)
 		cfg.Auth = s.auths[i]
 		cfg.Via = via
 		cfg.UserAgent = "larder/" + info.version
 		cfg.Responses = responses
+		cfg.Notes = notes
 		cfg.Metrics = counters
 		cfg.Log = srv.log
 		registry, err := upstream.New(cfg)
@@ -130,7 +132,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Via:            via,
 		Metrics:        counters,
 		Log:            srv.log,
-		Checks:         checks(srv.data.path),
+		Checks:         append(checks(srv.data.path), upstreamChecks(srv.registries)...),
 	})
 	if err != nil {
 		return err
@@ -185,6 +187,18 @@ func checks(data string) []proxy.Check {
 	return checks
 }
 
+// upstreamChecks are the alarms of the registries.
+func upstreamChecks(registries []*upstream.Registry) []proxy.Check {
+	var checks []proxy.Check
+	for _, r := range registries {
+		checks = append(checks, proxy.Check{
+			Name: "trust in upstream " + r.Name(),
+			Run:  func(context.Context) error { return r.Alarm() },
+		})
+	}
+	return checks
+}
+
 // upstreamConfig translates what the configuration says about an upstream.
 func upstreamConfig(s *settings, u UpstreamConfig) upstream.Config {
 	cfg := upstream.Config{
@@ -196,6 +210,7 @@ func upstreamConfig(s *settings, u UpstreamConfig) upstream.Config {
 		Concurrency:          u.Concurrency,
 		FreshFor:             time.Duration(s.Cache.FreshFor),
 		StaleWhileRevalidate: time.Duration(s.Cache.StaleWhileRevalidate),
+		Pins:                 s.Cache.Pins,
 		Offline:              s.Offline,
 	}
 	for _, raw := range u.URLs {
