@@ -34,11 +34,8 @@ type snapshot struct {
 // current returns the file as it is now, at the price of one stat.
 func (a *accounts) current() (*htpasswd, error) {
 	fi, err := os.Stat(a.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return parseHtpasswd(""), nil
-	}
 	if err != nil {
-		return nil, err
+		return none(a.disk.unreadable(err))
 	}
 	if held := a.held.Load(); held != nil && held.sure && same(held.file, fi) {
 		return held.htpasswd, nil
@@ -49,16 +46,31 @@ func (a *accounts) current() (*htpasswd, error) {
 // read reads the file.
 func (a *accounts) read() (*htpasswd, error) {
 	raw, fi, err := readFile(a.path, maxHtpasswd)
-	if errors.Is(err, fs.ErrNotExist) {
-		return parseHtpasswd(""), nil
-	}
 	if err != nil {
-		return nil, err
+		return none(a.disk.unreadable(err))
 	}
 	age := time.Since(fi.ModTime())
 	s := &snapshot{parseHtpasswd(string(raw)), fi, age < 0 || age > settled}
 	a.held.Store(s)
 	return s.htpasswd, nil
+}
+
+// none is the file that is not there, which is an empty one.
+func none(err error) (*htpasswd, error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return parseHtpasswd(""), nil
+	}
+	return nil, err
+}
+
+// known is current for who only wants to know who is asking: while the disk
+// cannot be read, what was read last holds.
+func (a *accounts) known() (*htpasswd, error) {
+	h, err := a.current()
+	if held := a.held.Load(); err != nil && held != nil {
+		return held.htpasswd, nil
+	}
+	return h, err
 }
 
 // same reports whether nobody has written to a file or replaced it since it was

@@ -93,7 +93,7 @@ func (a *Auth) bearer(secret string, from netip.Addr) (Caller, error) {
 	if err != nil {
 		return Caller{}, wrap("Caller", err)
 	}
-	known, err := a.accounts.current()
+	known, err := a.accounts.known()
 	if err != nil {
 		return Caller{}, wrap("Caller", err)
 	}

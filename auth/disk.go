@@ -89,8 +89,32 @@ func (d disk) sweep() error {
 	return nil
 }
 
+// unreadable returns what it means that a file cannot be looked at:
+// fs.ErrNotExist only while the directory itself is there. Of a volume that is
+// broken or gone nothing is known.
+func (d disk) unreadable(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, gone := os.Stat(d.root); gone == nil {
+			return err
+		}
+	}
+	return &npm.Error{Kind: npm.Unavailable, Op: "auth", Msg: "the registry cannot read its accounts", Err: errors.New(err.Error())}
+}
+
+// unwritable is about an edit that the disk did not take.
+func unwritable(err error) error {
+	return &npm.Error{Kind: npm.NoSpace, Op: "auth", Msg: "the registry cannot write its accounts: nothing was changed", Err: errors.New(err.Error())}
+}
+
 // replace makes data the content of a file, durably and all at once.
 func (d disk) replace(path string, data []byte) error {
+	if err := d.put(path, data); err != nil {
+		return unwritable(err)
+	}
+	return nil
+}
+
+func (d disk) put(path string, data []byte) error {
 	temp, err := d.write(data)
 	if err == nil {
 		err = os.Rename(temp, path)
@@ -174,7 +198,7 @@ func (d disk) lock(ctx context.Context) (unlock func(), err error) {
 	path := d.path("htpasswd.lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, filePerm)
 	if err != nil {
-		return nil, err
+		return nil, unwritable(err)
 	}
 	if err := giveAway(path, d.root); err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -18,7 +18,7 @@ func (a *Auth) SignIn(ctx context.Context, user, password string, from netip.Add
 
 // signIn is SignIn; it returns the hash that the password was right for.
 func (a *Auth) signIn(ctx context.Context, user, password string, from netip.Addr) (hash string, err error) {
-	known, err := a.accounts.current()
+	known, err := a.accounts.known()
 	if err != nil {
 		return "", wrap("SignIn", err)
 	}

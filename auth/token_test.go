@@ -295,7 +295,7 @@ func TestMalformedTokenNeverReachesTheDisk(t *testing.T) {
 	}
 	secret := newSecret()
 	wantKind(t, "malformed", a.Caller(t.Context(), "Bearer "+secret[:len(secret)-1]+"!", here).Fault, npm.Unauthorized)
-	if err := a.Caller(t.Context(), "Bearer "+secret, here).Fault; npm.KindOf(err) != npm.Internal {
+	if err := a.Caller(t.Context(), "Bearer "+secret, here).Fault; npm.KindOf(err) != npm.Unavailable {
 		t.Errorf("a well-formed one: %v, want the disk's error", err)
 	}
 }

@@ -48,17 +48,24 @@ func isKey(key string) bool { return len(key) == 64 && strings.Trim(key, "012345
 
 func (ts *tokens) path(key string) string { return ts.disk.path("tokens", key+tokenExt) }
 
-// get returns a token, or fs.ErrNotExist.
+// get returns a token, or fs.ErrNotExist. While the disk cannot be read, which
+// is then the same for whoever would revoke it, one that was good the last time
+// is good.
 func (ts *tokens) get(key string) (*Token, error) {
+	held, ok := ts.held.Get(key)
 	fi, err := os.Stat(ts.path(key))
-	if err != nil {
-		return nil, err
-	}
-	if held, ok := ts.held.Get(key); ok && same(held.file, fi) {
+	if err == nil && ok && same(held.file, fi) {
 		return held.token, nil
 	}
-	raw, fi, err := readFile(ts.path(key), maxTokenFile)
+	var raw []byte
+	if err == nil {
+		raw, fi, err = readFile(ts.path(key), maxTokenFile)
+	}
 	if err != nil {
+		err = ts.disk.unreadable(err)
+		if ok && !errors.Is(err, fs.ErrNotExist) {
+			return held.token, nil
+		}
 		return nil, err
 	}
 	t, err := parseToken(key, raw)

@@ -170,7 +170,7 @@ func (d *Dir) absent(missing error) error {
 		return missing
 	}
 	if _, err := os.Stat(d.objects); err != nil {
-		return fmt.Errorf("cache: the store is gone: %s cannot be looked at", d.objects)
+		return fmt.Errorf("%w: %s cannot be looked at", ErrGone, d.objects)
 	}
 	return missing
 }

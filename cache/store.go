@@ -15,6 +15,9 @@ import (
 // state is not the one that was demanded. Nothing has changed then.
 var ErrPrecondition = errors.New("cache: precondition failed")
 
+// ErrGone is returned by a durable store whose directory is not there any more.
+var ErrGone = errors.New("cache: the store is gone")
+
 // ErrKey is returned for a key that is not of the form that Store demands.
 var ErrKey = errors.New("cache: malformed key")
 

@@ -41,9 +41,10 @@ func TestBrokenPublish(t *testing.T) {
 	}{
 		{syscall.ENOSPC, npm.NoSpace, "nothing was published"},
 		{syscall.EDQUOT, npm.NoSpace, "nothing was published"},
-		{syscall.EIO, npm.Unavailable, "disk"},
-		{syscall.EROFS, npm.Unavailable, "disk"},
-		{syscall.ENOENT, npm.Unavailable, "disk"}, // the volume is gone
+		{syscall.EIO, npm.NoSpace, "cannot write to its disk: nothing was published"},
+		{syscall.EROFS, npm.NoSpace, "it is read-only"},
+		{syscall.EMFILE, npm.NoSpace, "too many files are open"},
+		{syscall.ENOENT, npm.NoSpace, "its directory is gone"}, // the volume is
 	}
 	for _, step := range steps {
 		for _, cause := range causes {
@@ -102,7 +103,7 @@ func TestAcknowledgedLate(t *testing.T) {
 		return nil
 	})
 	_, err := send(t.Context(), t, p, pkg{name: "lib", version: "1.0.0"}, alice)
-	wantError(t, err, npm.Unavailable, "disk")
+	wantError(t, err, npm.NoSpace, "disk")
 	wantFound(t, p, "", "lib")
 	s.breaks(nil)
 	if c := publish(t, p, pkg{name: "lib", version: "1.0.0"}); !c.Repeated {
@@ -138,7 +139,7 @@ func TestRepeatOfWhatNobodySaidIsDurable(t *testing.T) {
 				return nil
 			})
 			_, err := tt.repeat(t, p)
-			wantError(t, err, npm.Unavailable, "disk")
+			wantError(t, err, npm.NoSpace, "disk")
 			s.breaks(nil)
 			s.called("commit")
 			for _, commits := range []int{1, 0} {
@@ -200,7 +201,7 @@ func TestForgottenLate(t *testing.T) {
 		return nil
 	})
 	_, err := p.Forget(t.Context(), "lib")
-	wantError(t, err, npm.Unavailable, "disk")
+	wantError(t, err, npm.NoSpace, "disk")
 	_, err = p.Get(t.Context(), "lib")
 	wantNotOurs(t, err)
 	wantNames(t, p, "other")

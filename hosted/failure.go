@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"larder/cache"
 	"larder/npm"
 )
 
@@ -31,19 +32,48 @@ func errStale() error {
 	return &npm.Error{Kind: npm.Conflict, Msg: "Document update conflict."}
 }
 
-// readFault is what becomes of an error of the store while something is read.
-func readFault(err error) error { return fault(err, "the registry cannot read its disk") }
+// ErrDisk is wrapped by every error that means that the store could not be read
+// or written. What was to be changed was not, as far as the store knows.
+var ErrDisk = errors.New("hosted: the store failed")
 
-// writeFault is readFault for what is written. Nothing of it has become
-// visible, as far as the store knows.
-func writeFault(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return &npm.Error{Kind: npm.NoSpace, Msg: "the registry's disk is full: nothing was published", Err: err}
-	}
-	return fault(err, "the registry cannot write to its disk: nothing was published")
+// readFault is what becomes of an error of the store while something is read.
+func readFault(err error) error {
+	return fault(err, npm.Unavailable, "the registry cannot read its disk"+reason(err))
 }
 
-func fault(err error, msg string) error {
+// writeFault is readFault for what is written. No condition in which a disk takes
+// nothing is better for a client than another: all are NoSpace, and the sentence
+// says which it is.
+func writeFault(err error) error {
+	msg := "the registry cannot write to its disk" + reason(err)
+	if errors.Is(err, syscall.ENOSPC) {
+		msg = "the registry's disk is full"
+	}
+	return fault(err, npm.NoSpace, msg+": nothing was published")
+}
+
+// reason completes a sentence about a failing disk for people, "" where the
+// error is for the log alone.
+func reason(err error) string {
+	for _, r := range []struct {
+		is   error
+		text string
+	}{
+		{syscall.EDQUOT, "its quota is used up"},
+		{syscall.EROFS, "it is read-only"},
+		{syscall.EMFILE, "too many files are open"},
+		{syscall.ENFILE, "too many files are open"},
+		{cache.ErrGone, "its directory is gone"},
+		{fs.ErrNotExist, "its directory is gone"},
+	} {
+		if errors.Is(err, r.is) {
+			return " (" + r.text + ")"
+		}
+	}
+	return ""
+}
+
+func fault(err error, kind npm.Kind, msg string) error {
 	var classified *npm.Error
 	switch {
 	case err == nil, errors.As(err, &classified), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -51,7 +81,7 @@ func fault(err error, msg string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		err = errors.New(err.Error()) // see notOurs
 	}
-	return &npm.Error{Kind: npm.Unavailable, Msg: msg, Err: err}
+	return &npm.Error{Kind: kind, Msg: msg, Err: fmt.Errorf("%w: %w", ErrDisk, err)}
 }
 
 // damaged is about a document that is there and cannot be used.

@@ -61,20 +61,11 @@ func (x *index) all(ctx context.Context) (entries []*entry, complete bool, err e
 		defer x.mu.Unlock()
 		return x.entries, len(x.unread) == 0, nil
 	}
-	b := x.build
-	if b == nil {
-		if x.ctx.Err() != nil {
-			x.mu.Unlock()
-			return nil, false, errClosed()
-		}
-		b = &build{
-			done: make(chan struct{}), entries: make(map[string]*entry),
-			written: make(map[string]bool), unread: make(map[string]bool),
-		}
-		x.build = b
-		x.finished.Go(func() { x.run(b) })
-	}
+	b := x.beginLocked()
 	x.mu.Unlock()
+	if b == nil {
+		return nil, false, errClosed()
+	}
 	select {
 	case <-b.done:
 	case <-ctx.Done():
@@ -86,6 +77,59 @@ func (x *index) all(ctx context.Context) (entries []*entry, complete bool, err e
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.entries, len(x.unread) == 0, nil
+}
+
+// begin sees to it that the index is built.
+func (x *index) begin() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.built {
+		x.beginLocked()
+	}
+}
+
+// beginLocked returns the running build, or begins one; nil after close. It is
+// called with mu held, while nothing is built.
+func (x *index) beginLocked() *build {
+	if x.build == nil && x.ctx.Err() == nil {
+		b := &build{
+			done: make(chan struct{}), entries: make(map[string]*entry),
+			written: make(map[string]bool), unread: make(map[string]bool),
+		}
+		x.build = b
+		x.finished.Go(func() { x.run(b) })
+	}
+	return x.build
+}
+
+// lacks reports whether it is known that there is no package of that name.
+func (x *index) lacks(name string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.built || x.unread[documentKey(name)] {
+		return false
+	}
+	_, found := x.find(name)
+	return !found
+}
+
+// find is called with mu held.
+func (x *index) find(name string) (at int, found bool) {
+	return slices.BinarySearchFunc(x.entries, name, func(e *entry, name string) int { return strings.Compare(e.name, name) })
+}
+
+// doubt notes that a write of name failed, and that the disk does not say what
+// became of it.
+func (x *index) doubt(name string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.build != nil:
+		x.build.written[documentKey(name)] = true
+		x.build.unread[documentKey(name)] = true
+	case x.built:
+		x.unread[documentKey(name)] = true
+	}
 }
 
 func errClosed() error {
@@ -179,7 +223,7 @@ func (x *index) set(name string, e func() *entry) {
 		return // the build has failed meanwhile
 	}
 	delete(x.unread, documentKey(name))
-	i, found := slices.BinarySearchFunc(x.entries, name, func(e *entry, name string) int { return strings.Compare(e.name, name) })
+	i, found := x.find(name)
 	// Whoever searches at this moment keeps the old slice.
 	before, after := x.entries[:i], x.entries[i:]
 	if found {

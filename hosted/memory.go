@@ -47,6 +47,13 @@ func (m *memory) get(name, storeRev string) (*Package, bool) {
 	return k, true
 }
 
+// last returns what was kept last of a package, whatever the store has now.
+func (m *memory) last(name string) (*Package, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lru.Get(name)
+}
+
 // add keeps k in place of what is kept of the same name. Where that is newer,
 // because a reader was overtaken by a writer, the next get sorts it out.
 func (m *memory) add(k *Package) {

@@ -90,7 +90,8 @@ func (p *Packages) Close() error {
 
 // Get returns the package called name as it now is. A name that was never
 // published here, or was forgotten, is fs.ErrNotExist, and no other error is: a
-// disk that fails is Unavailable, so that the name is not looked for upstream.
+// disk that fails is Unavailable, so that the name is not looked for upstream,
+// unless it is known from before (see Learn).
 // It costs one open and one fstat where the parsed copy is still current, and
 // nothing for a name that was found missing a moment ago.
 func (p *Packages) Get(ctx context.Context, name string) (*Package, error) {
@@ -99,6 +100,10 @@ func (p *Packages) Get(ctx context.Context, name string) (*Package, error) {
 		return nil, err
 	}
 	k, err := p.get(ctx, name)
+	if errors.Is(err, ErrDisk) {
+		k, err = p.remembered(name, err)
+		return k, wrap("Get", name, err)
+	}
 	err = wrap("Get", name, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.absent.add(name, err, writes, p.now())

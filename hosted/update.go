@@ -187,6 +187,8 @@ func (p *Packages) reindex(ctx context.Context, name string) {
 		p.index.put(k.doc)
 	case errors.Is(err, fs.ErrNotExist):
 		p.index.remove(name)
+	default:
+		p.index.doubt(name)
 	}
 }
 

@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	"larder/auth"
+	"larder/hosted"
 	"larder/npm"
 )
 
@@ -159,9 +161,18 @@ func (s *Server) dispatch(x *exchange, r *http.Request) error {
 		return s.admitted(x, r, route, e)
 	}
 	x.event.Action, x.event.Package = e.event, route.Name
-	err = s.admitted(x, r, route, e)
+	err = untaken(s.admitted(x, r, route, e))
 	s.recordWrite(x, err)
 	return err
+}
+
+// untaken makes NoSpace of every error of our disk in a write: whether it could
+// not be read or not be written, nothing came of it.
+func untaken(err error) error {
+	if err == nil || !errors.Is(err, hosted.ErrDisk) || npm.KindOf(err) == npm.NoSpace {
+		return err
+	}
+	return &npm.Error{Kind: npm.NoSpace, Op: "proxy.dispatch", Msg: npm.Message(err) + ": nothing was changed", Err: err}
 }
 
 // admitted runs an endpoint for a caller who may have what it needs.

@@ -170,6 +170,9 @@ func (srv *server) buildPrivate(ctx context.Context, s *settings, info build, co
 		Metrics:    counters,
 		Log:        srv.log,
 	}, info, false)
+	if err == nil {
+		srv.hosted.Learn()
+	}
 	return err
 }
 
