@@ -253,6 +253,9 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 		return nil, BlobMeta{}, err
 	}
 	if err = b.vouch(ctx, obj.Info, meta); err == nil {
+		err = readable(obj, obj.Size)
+	}
+	if err == nil {
 		return obj.Content, meta, nil
 	}
 	obj.Close() // it was only read
@@ -263,6 +266,19 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 		err = fs.ErrNotExist
 	}
 	return nil, BlobMeta{}, err
+}
+
+// Drop takes a blob out of the store because its bytes could not be read to the
+// end: whoever asks again gets them from the source. What else it may be good
+// for is not worth a second broken download.
+func (b *Blobs) Drop(ctx context.Context, key string, cause error) {
+	b.sidecars.forget(key)
+	b.metrics.IntegrityFailure()
+	err := b.store.Delete(ctx, key, Precondition{})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	b.log.Warn("a blob cannot be read: fetching it again", "key", key, "cause", cause, "error", err)
 }
 
 // judge takes note of a download that failed because its bytes were wrong:

@@ -62,11 +62,11 @@ func (b *Blob) Wait(ctx context.Context) error {
 }
 
 // Content returns the stored bytes, or nil while the blob is still being
-// filled: then Read is the way. It has an offset of its own, apart from
+// filled, or where they cannot be read: then Read is the way. It has an offset of its own, apart from
 // Read's, unless the blob was a Hit. It stays owned by the Blob.
 func (b *Blob) Content() Content {
 	if b.content == nil && b.pass == nil {
-		if s := b.fill.look(); s.end == whole {
+		if s := b.fill.look(); s.end == whole && readable(b.fill.file, s.size) == nil {
 			b.content = section{io.NewSectionReader(b.fill.file, 0, s.size)}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type recorder struct {
 	status  int           // 0 until the header is written
 	bytes   int64         // of the body
 	stalled bool          // the client was broken off
+	unread  error         // why what was to be sent could not be read
 }
 
 // WriteHeader notes the first final status.
@@ -60,7 +62,9 @@ func (w *recorder) ReadFrom(src io.Reader) (sent int64, err error) {
 		limited = &io.LimitedReader{R: src, N: 1<<63 - 1}
 	}
 	if _, ok := limited.R.(*os.File); !ok {
-		return io.Copy(struct{ io.Writer }{w}, src)
+		sent, err = io.Copy(struct{ io.Writer }{w}, src)
+		w.note(0, err)
+		return sent, err
 	}
 	for limited.N > 0 {
 		step := io.LimitedReader{R: limited.R, N: min(limited.N, sendStep)}
@@ -86,8 +90,11 @@ func (w *recorder) renew() {
 
 func (w *recorder) note(sent int64, err error) {
 	w.bytes += sent
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.stalled = true
+	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.ESTALE): // no socket says so
+		w.unread = err
 	}
 }
 

@@ -50,7 +50,11 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 		result = "bypass"
 	}
 	x.answeredBy(result)
-	return x.sendBlob(r, blob)
+	err = x.sendBlob(r, blob)
+	if blob.Hit() && x.unread != nil {
+		s.cfg.Blobs.Drop(r.Context(), reg.BlobKey(route.Name, route.File), x.unread)
+	}
+	return err
 }
 
 // blob returns a tarball out of the store or on its way there; out of the store

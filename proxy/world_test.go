@@ -164,6 +164,16 @@ type response struct {
 // do sends a request; header is pairs of name and value.
 func (w *world) do(method, path, body string, header ...string) response {
 	w.t.Helper()
+	res, err := w.send(method, path, body, header...)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return res
+}
+
+// send is do for an answer that may break off.
+func (w *world) send(method, path, body string, header ...string) (response, error) {
+	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -177,14 +187,11 @@ func (w *world) do(method, path, body string, header ...string) response {
 	}
 	res, err := w.client.Do(r)
 	if err != nil {
-		w.t.Fatal(err)
+		return response{}, err
 	}
 	defer res.Body.Close()
 	got, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return response{res, got}
+	return response{res, got}, err
 }
 
 func (w *world) get(path string, header ...string) response {
