@@ -61,12 +61,16 @@ func (w *workplace) accounts() (*auth.Auth, error) {
 
 // record writes down a change that was made, or that failed for the reason
 // err. It returns err and its own failure.
-func (w *workplace) record(e auth.Event, err error) error {
-	e.Time, e.Actor, e.Result = time.Now().UTC(), w.actor, "ok"
+func (w *workplace) record(e auth.Event, err error) error { return record(w.journal, w.actor, e, err) }
+
+// record writes down what actor has changed, or could not for the reason err. It
+// returns err and its own failure.
+func record(journal *auth.Journal, actor string, e auth.Event, err error) error {
+	e.Time, e.Actor, e.Result = time.Now().UTC(), actor, "ok"
 	if err != nil {
 		e.Result, e.Reason = "failed", explained(err).Error()
 	}
-	if failed := w.journal.Record(e); failed != nil {
+	if failed := journal.Record(e); failed != nil {
 		return errors.Join(explained(err), fmt.Errorf("the audit log could not be written: %w", failed))
 	}
 	return err

@@ -24,7 +24,7 @@ func rootCommand(environ []string) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand(environ, info), configCommand(environ, info), userCommand(environ, info), tokenCommand(environ, info),
-		hostedCommand(environ, info), versionCommand(info),
+		hostedCommand(environ, info), offlineCommand(environ), versionCommand(info),
 	)
 	return root
 }
@@ -162,7 +162,7 @@ func addConfigFlags(set *pflag.FlagSet) *configFlags {
 	set.StringArray("listen", d.Listen, "`ADDRESS` to listen on, host:port (repeatable)")
 	set.String("upstream", defaultUpstream, "`URL` of the one registry to fetch from")
 	set.String("public-url", d.PublicURL, "`URL` that clients use, with its prefix (default: from each request)")
-	set.Bool("offline", d.Offline, "never ask upstream")
+	set.Bool("offline", d.Offline, "never ask upstream (\"larder offline\" switches a running server)")
 	set.String("log-format", d.Log.Format, "`FORMAT` of the log: text or json")
 	set.String("log-level", d.Log.Level, "`LEVEL` of the log: debug, info, warn or error")
 	return flags

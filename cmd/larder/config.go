@@ -16,7 +16,7 @@ type Config struct {
 	PublicURL      string           `key:"public_url" doc:"The URL that clients use, with its path prefix if there is one. Empty: taken from each request." example:"https://npm.example.com/"`
 	Data           string           `key:"data" doc:"The directory for everything that is stored. One server at a time uses it."`
 	TrustedProxies []string         `key:"trusted_proxies" doc:"Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed." example:"[10.0.0.0/8]"`
-	Offline        bool             `key:"offline" doc:"Never ask an upstream: serve what is cached, whatever its age."`
+	Offline        bool             `key:"offline" doc:"Never ask an upstream: serve what is cached, whatever its age, and list only versions whose tarball is. larder offline switches a running server."`
 	Upstreams      []UpstreamConfig `key:"upstreams" doc:"The registries that packages come from. The first one that matches a name is asked, and no other. [] means none."`
 	Hosted         HostedConfig     `key:"hosted" doc:"Packages that are published here."`
 	Cache          CacheConfig      `key:"cache" doc:"How upstream's answers are kept."`

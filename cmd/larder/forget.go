@@ -20,7 +20,7 @@ func hostedForgetCommand(environ []string, info build) *cobra.Command {
 		Use:   "forget NAME",
 		Short: "Give up a name that was unpublished",
 		Long: "Give up a name that was wholly unpublished. It is then asked for upstream like any other, unless hosted.reserved covers it,\n" +
-			"and its version numbers may be published anew. The server must be stopped.",
+			"and its version numbers may be published anew. A server that runs on the data directory does it; without one it is done here.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 				return err
@@ -44,9 +44,31 @@ func hostedForgetCommand(environ []string, info build) *cobra.Command {
 	return cmd
 }
 
-// forget takes the data directory's lock: a running server would go on with
-// what it knows of the name.
-func forget(cmd *cobra.Command, w *workplace, name string, yes bool) (err error) {
+// forget lets the server do it that runs on the data directory, and takes the
+// directory's lock where there is none: a server that somebody else changed
+// under it would go on with what it knows of the name.
+func forget(cmd *cobra.Command, w *workplace, name string, yes bool) error {
+	c := newControlClient(w.data)
+	defer c.Close()
+	explanation, err := c.explainForget(cmd.Context(), name)
+	switch {
+	case errors.Is(err, errNoServer):
+		err = w.forget(cmd, name, yes)
+	case err == nil && agreed(cmd, yes, explanation):
+		err = c.forget(cmd.Context(), forgetOrder{Name: name, Actor: w.actor})
+	case err == nil:
+		err = errNotAgreed
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Forgot %s.\n", name)
+	}
+	return err
+}
+
+var errNotAgreed = errors.New("nothing was changed; --yes does it without asking")
+
+// forget forgets a name of a data directory on which no server runs.
+func (w *workplace) forget(cmd *cobra.Command, name string, yes bool) (err error) {
 	data, err := openData(w.data)
 	if err != nil {
 		return fmt.Errorf("%w; stop it first", err)
@@ -56,17 +78,17 @@ func forget(cmd *cobra.Command, w *workplace, name string, yes bool) (err error)
 		if err := mustBeUnpublished(cmd.Context(), packages, name); err != nil {
 			return err
 		}
-		if !yes && !confirmed(cmd, w.settings.afterForget(name)) {
-			return errors.New("nothing was changed; --yes does it without asking")
+		if !agreed(cmd, yes, w.settings.afterForget(name)) {
+			return errNotAgreed
 		}
-		change, err := packages.Forget(cmd.Context(), name)
-		event := auth.Event{Action: "hosted.forget", Package: name, OldRev: change.Old, NewRev: change.New}
-		if err := w.record(event, err); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Forgot %s.\n", name)
-		return err
+		return forgetName(cmd.Context(), packages, w.journal, w.actor, name)
 	})
+}
+
+// forgetName forgets a name and notes it in the journal.
+func forgetName(ctx context.Context, packages *hosted.Packages, journal *auth.Journal, actor, name string) error {
+	change, err := packages.Forget(ctx, name)
+	return record(journal, actor, auth.Event{Action: "hosted.forget", Package: name, OldRev: change.Old, NewRev: change.New}, err)
 }
 
 func mustBeUnpublished(ctx context.Context, packages *hosted.Packages, name string) error {
@@ -100,8 +122,12 @@ func matchesAny(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return npm.MatchName(pattern, name) })
 }
 
-// confirmed explains and takes a line that says y or yes.
-func confirmed(cmd *cobra.Command, explanation string) bool {
+// agreed reports whether a person agrees, who gives a line that says y or yes,
+// or has agreed already.
+func agreed(cmd *cobra.Command, yes bool, explanation string) bool {
+	if yes {
+		return true
+	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s\nForget it? [y/N] ", explanation)
 	line, err := readLine(cmd.InOrStdin())
 	answer := strings.ToLower(strings.TrimSpace(line))

@@ -118,6 +118,23 @@ func TestForget(t *testing.T) {
 			t.Errorf("forget %v: status %d, want %d: %q, want %q in it", args, status, wantStatus, stderr, want)
 		}
 	}
+	publish(t, base, token, "@acme/live")
+	forget("", exitFailure, "@acme/live has versions; unpublish it first", "@acme/live", "--yes")
+	forget("", exitFailure, "@acme/new was never published here", "@acme/new", "--yes")
+	if status := send(t, http.MethodDelete, base+"@acme%2flive/-rev/undefined", token, nil); status != http.StatusOK {
+		t.Fatalf("unpublish: status %d", status)
+	}
+	forget("n\n", exitFailure, "nothing was changed", "@acme/live")
+	forget("y\n", exitOK, "@acme/live is forgotten, nobody will find it", "@acme/live") // as the server's configuration has it
+	forget("", exitFailure, "@acme/live was never published here", "@acme/live", "--yes")
+	publish(t, base, token, "@acme/live") // the same version again
+	if status := send(t, http.MethodDelete, base+"@acme%2flive/-rev/undefined", token, nil); status != http.StatusOK {
+		t.Fatalf("unpublish: status %d", status)
+	}
+	forget("", exitOK, "Forgot @acme/live.", "@acme/live", "--yes")
+	if err := os.Remove(controlPath(data)); err != nil {
+		t.Fatal(err)
+	}
 	forget("", exitFailure, fmt.Sprintf("is in use by another larder (process %d); stop it first", os.Getpid()), "@acme/old", "--yes")
 	stop()
 	larder.exit()
@@ -141,6 +158,10 @@ func TestForget(t *testing.T) {
 		t.Errorf("left: %q", got)
 	}
 	log, err := os.ReadFile(auditPath(data))
+	if want := `"action":"hosted.forget","package":"@acme/live"`; err != nil || strings.Count(string(log), want) != 2 ||
+		!strings.Contains(string(log), `"actor":"cli:`+systemUser()+`",`+want) {
+		t.Errorf("not two %s in\n%s", want, log)
+	}
 	if want := `"action":"hosted.forget","package":"@acme/old"`; err != nil || strings.Count(string(log), want) != 1 {
 		t.Errorf("not one %s in\n%s", want, log)
 	}

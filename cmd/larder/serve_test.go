@@ -155,8 +155,8 @@ func TestReadinessNamesTheDataDirectory(t *testing.T) {
 	if strings.Contains(larder.output(), "probe-") {
 		t.Error("the probe is in the log")
 	}
-	if entries, err := os.ReadDir(data); err != nil || len(entries) != 5 {
-		t.Errorf("the data directory holds %v, %v; want audit, auth, cache, hosted and lock", entries, err)
+	if entries, err := os.ReadDir(data); err != nil || len(entries) != 6 {
+		t.Errorf("the data directory holds %v, %v; want audit, auth, cache, control.sock, hosted and lock", entries, err)
 	}
 }
 

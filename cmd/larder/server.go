@@ -51,6 +51,7 @@ type server struct {
 	hosted     *hosted.Packages
 	proxy      *proxy.Server
 	http       *http.Server
+	control    *control   // nil where no socket could be made
 	broken     chan error // gets the first error of a listener
 
 	cancel  context.CancelFunc // ends requests and the sweep
@@ -68,6 +69,9 @@ func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
 	srv := &server{log: log, data: data, cancel: cancel, broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
 		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
+	}
+	if srv.control, err = openControl(ctx, data.path, srv.controls(s, info).handler(), log); err != nil {
+		log.Warn("the commands that change a running server, such as \"larder offline\", will not reach this one", "error", err)
 	}
 	srv.running.Go(func() {
 		if err := data.sweepCaches(ctx); err != nil && ctx.Err() == nil {
@@ -146,6 +150,11 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		ErrorLog:          slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// controls is what the control socket works on.
+func (srv *server) controls(s *settings, info build) *controls {
+	return &controls{info: info, settings: s, registries: srv.registries, packages: srv.hosted, journal: srv.journal, log: srv.log}
 }
 
 // buildPrivate opens what is kept of accounts and of packages published here.
@@ -264,6 +273,11 @@ func (srv *server) stop(ctx context.Context) error {
 	srv.cancel()
 	closing, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
+	if srv.control != nil {
+		if err := srv.control.Close(closing); err != nil {
+			srv.log.Warn("the control socket could not be closed", "error", err)
+		}
+	}
 	if srv.blobs != nil {
 		if err := srv.blobs.Close(closing); err != nil {
 			srv.log.Info("fills were given up", "err", err)
