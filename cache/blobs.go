@@ -66,20 +66,15 @@ type Blobs struct {
 	bad      *lru.Cache[string, badBytes]
 	badFor   time.Duration
 	places   chan struct{} // holds an element for each fill that runs
-	checked  *checked
+	checks   *Checks
 	known    *lru.Cache[string, string] // revisions of rotten blobs that could not be taken away, by key
-	hashers  chan struct{}              // holds an element for each blob that is being hashed
 	metrics  *metrics.Metrics
 	log      *slog.Logger
-	fills    sync.WaitGroup // the goroutines of fills and hashings
+	fills    sync.WaitGroup // the fills' goroutines
 
-	hashCtx  context.Context // of hashings; ends at Close
-	stopHash context.CancelFunc
-
-	mu       sync.Mutex          // guards what follows; never held during I/O
-	flights  map[string]*fill    // by key
-	hashings map[string]*hashing // by key and revision
-	closed   bool
+	mu      sync.Mutex       // guards what follows; never held during I/O
+	flights map[string]*fill // by key
+	closed  bool
 }
 
 type badBytes struct {
@@ -95,7 +90,7 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 	if cfg.BadFor <= 0 {
 		cfg.BadFor = defaultBadFor
 	}
-	b := &Blobs{
+	return &Blobs{
 		store:    cfg.Store,
 		sidecars: sidecars{store: cfg.Store, recent: newLRU[BlobMeta](maxSidecars)},
 		bad:      newLRU[badBytes](maxBad),
@@ -103,14 +98,10 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 		places:   make(chan struct{}, cfg.MaxFills),
 		metrics:  cfg.Metrics,
 		log:      logOrDiscard(cfg.Log),
-		checked:  newChecked(),
+		checks:   NewChecks(),
 		known:    newLRU[string](maxKnown),
-		hashers:  make(chan struct{}, maxHashing),
 		flights:  make(map[string]*fill),
-		hashings: make(map[string]*hashing),
 	}
-	b.hashCtx, b.stopHash = context.WithCancel(context.Background())
-	return b
 }
 
 // newLRU returns a cache of at most size entries, which is positive.
@@ -303,13 +294,12 @@ func (b *Blobs) Close(ctx context.Context) error {
 		b.fills.Wait()
 		close(ended)
 	}()
-	defer b.stopHash()
+	cut := b.checks.Close(ctx) // before the fills, which may wait for one
 	select {
 	case <-ended:
-		return nil
+		return cut
 	case <-ctx.Done():
 	}
-	b.stopHash()
 	b.mu.Lock()
 	for _, f := range b.flights {
 		f.abort(ErrClosed)

@@ -10,85 +10,35 @@ import (
 	"io/fs"
 )
 
-// A disk can give back other bytes than it was given, years later and without
-// an error. So the first read of a blob after a start hashes it before a byte
-// is sent; from then on this process believes it.
-
-// maxHashing is how many blobs are hashed at once for their first readers.
-// More would not be faster: a core hashes as much as a disk gives.
-const maxHashing = 4
-
-// Where rot was found, for the metrics.
+// What found rot, for the metrics.
 const (
-	onRead = "read"
+	onRead   = "read"
+	onScrub  = "scrub"
+	onVerify = "verify"
 )
 
 // errRotten: the bytes under a key are not those that were put there.
 var errRotten = errors.New("cache: rotten bytes")
 
-// errReplaced: the object has another revision than the one that was looked for.
-var errReplaced = errors.New("cache: replaced meanwhile")
-
-// hashing is the hashing of one revision of a blob for all its first readers.
-type hashing struct {
-	done chan struct{} // closed when err is set
-	err  error
-}
-
 // vouch returns nil if the blob is what meta says, of its size and of its hash,
-// if the latter is known or else found out now. Of many first readers one
-// hashes. ctx bounds the caller's wait and not the hashing. The errors are
-// errRotten, where the bytes have been put aside already; errReplaced; and those
-// of the store.
+// if the latter is known or else found out now. The errors are errRotten, where
+// the bytes have been put aside already; errReplaced; and those of the store.
 func (b *Blobs) vouch(ctx context.Context, blob Info, meta BlobMeta) error {
-	if blob.Size == meta.Size && b.checked.has(blob.Key, blob.Rev) {
+	if blob.Size == meta.Size && b.checks.Seen(blob.Key, blob.Rev) {
 		return nil
 	}
 	if bad, ok := b.known.Get(blob.Key); ok && bad == blob.Rev {
 		return errRotten
 	}
-	id := blob.Key + "\x00" + blob.Rev
-	b.mu.Lock()
-	h, ok := b.hashings[id]
-	if !ok && b.closed {
-		b.mu.Unlock()
-		return b.examine(ctx, blob.Key, blob.Rev, meta) // nobody waits for goroutines any more
-	}
-	if !ok {
-		h = &hashing{done: make(chan struct{})}
-		b.hashings[id] = h
-		b.fills.Go(func() { b.hash(h, blob, meta) })
-	}
-	b.mu.Unlock()
-	select {
-	case <-h.done:
-		return h.err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return b.checks.Once(ctx, blob.Key, blob.Rev, func(ctx context.Context) error {
+		return b.examine(ctx, b.store, blob.Key, blob.Rev, meta, onRead)
+	})
 }
 
-// hash is the goroutine of a hashing. It ends early at Close.
-func (b *Blobs) hash(h *hashing, blob Info, meta BlobMeta) {
-	h.err = func() (err error) {
-		defer recovered(&err)
-		select {
-		case b.hashers <- struct{}{}:
-			defer func() { <-b.hashers }()
-		case <-b.hashCtx.Done():
-			return ErrClosed
-		}
-		return b.examine(b.hashCtx, blob.Key, blob.Rev, meta)
-	}()
-	b.mu.Lock()
-	delete(b.hashings, blob.Key+"\x00"+blob.Rev)
-	b.mu.Unlock()
-	close(h.done)
-}
-
-// examine reads the blob under key, and puts aside what is not what meta says.
-func (b *Blobs) examine(ctx context.Context, key, rev string, meta BlobMeta) error {
-	o, err := b.store.Open(ctx, key)
+// examine reads the blob under key, by way of reads, and puts aside what is not
+// what meta says.
+func (b *Blobs) examine(ctx context.Context, reads Store, key, rev string, meta BlobMeta, where string) error {
+	o, err := reads.Open(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -97,11 +47,8 @@ func (b *Blobs) examine(ctx context.Context, key, rev string, meta BlobMeta) err
 		return errReplaced
 	}
 	err = sameAs(ctx, o, meta)
-	switch {
-	case err == nil:
-		b.checked.add(key, rev)
-	case errors.Is(err, errRotten):
-		b.rotten(ctx, key, rev, meta, onRead, err)
+	if errors.Is(err, errRotten) {
+		b.rotten(ctx, key, rev, meta, where, err)
 	}
 	return err
 }

@@ -73,6 +73,7 @@ func (d *Documents) load(ctx context.Context, key DocumentKey, known *finished) 
 	switch {
 	case errors.Is(err, errDamaged) || errors.Is(err, errSeal):
 		d.metrics.IntegrityFailure()
+		d.metrics.Rotten("cache", onRead)
 		d.log.Warn("a finished document was damaged on disk and is made anew", "slot", key.Slot, "error", err)
 		if err := d.store.Delete(ctx, key.object(), IfRev(o.Rev)); err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
 			d.log.Warn("cannot delete a damaged document", "slot", key.Slot, "error", err)

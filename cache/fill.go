@@ -176,7 +176,7 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 	if err := f.blobs.sidecars.put(ctx, f.key, meta); err != nil {
 		return BlobMeta{}, &storeError{"sidecar", errors.Join(err, f.blobs.store.Delete(ctx, f.key, IfRev(rev)))}
 	}
-	f.blobs.checked.add(f.key, rev)
+	f.blobs.checks.Right(f.key, rev)
 	return meta, nil
 }
 

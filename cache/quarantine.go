@@ -152,7 +152,7 @@ func (b *Blobs) restore(ctx context.Context, key string) error {
 	if err := b.sidecars.put(ctx, key, meta); err != nil {
 		return errors.Join(err, b.store.Delete(ctx, key, IfRev(rev)))
 	}
-	b.checked.add(key, rev)
+	b.checks.Right(key, rev)
 	return errors.Join(b.remove(ctx, aside), b.remove(ctx, aside+sidecarSuffix))
 }
 

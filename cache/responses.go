@@ -257,6 +257,7 @@ func (r *Responses) remove(ctx context.Context, key, name string) {
 // unless it has been replaced since it was read. body may be "".
 func (r *Responses) damaged(ctx context.Context, owner, key, rev, body string, cause error) {
 	r.metrics.IntegrityFailure()
+	r.metrics.Rotten("cache", onRead)
 	r.log.Warn("a stored response was damaged on disk and is fetched anew", "key", key, "error", cause)
 	err := r.store.Delete(ctx, FileKey(owner, "head", key), IfRev(rev))
 	if errors.Is(err, ErrPrecondition) {
