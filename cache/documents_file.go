@@ -87,11 +87,7 @@ func (d *Documents) load(ctx context.Context, key DocumentKey, known *finished) 
 // readDocument reads and checks a document. It returns nil if it is not the
 // one with that ID.
 func readDocument(o *Object, id string) (*finished, error) {
-	front := make([]byte, min(o.Size, maxDocumentHeader))
-	if _, err := o.ReadAt(front, 0); err != nil && err != io.EOF {
-		return nil, err
-	}
-	h, offset, err := parseDocumentHeader(front, o.Size)
+	h, offset, err := readDocumentHeader(o)
 	if err != nil {
 		return nil, err
 	}
@@ -100,18 +96,43 @@ func readDocument(o *Object, id string) (*finished, error) {
 	}
 	f := &finished{header: h, offset: offset, rev: o.Rev}
 	section := io.NewSectionReader(o, offset, h.Packed)
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	if h.Packed <= smallDocument {
-		f.packed = make([]byte, h.Packed)
-		if _, err := io.ReadFull(section, f.packed); err != nil {
-			return nil, err
-		}
-		sum.Write(f.packed)
-	} else if _, err := io.Copy(sum, section); err != nil {
+	if h.Packed > smallDocument {
+		return f, checkPacked(section, h)
+	}
+	f.packed = make([]byte, h.Packed)
+	if _, err := io.ReadFull(section, f.packed); err != nil {
 		return nil, err
 	}
-	if sum.Sum32() != h.Sum {
+	if crc(f.packed) != h.Sum {
 		return nil, errDamaged
 	}
 	return f, nil
+}
+
+func readDocumentHeader(o *Object) (h documentHeader, offset int64, err error) {
+	front := make([]byte, min(o.Size, maxDocumentHeader))
+	if _, err := o.ReadAt(front, 0); err != nil && err != io.EOF {
+		return documentHeader{}, 0, err
+	}
+	return parseDocumentHeader(front, o.Size)
+}
+
+// checkDocument reads a document to its end and returns what is wrong with it.
+func checkDocument(o *Object) error {
+	h, offset, err := readDocumentHeader(o)
+	if err != nil {
+		return err
+	}
+	return checkPacked(io.NewSectionReader(o, offset, h.Packed), h)
+}
+
+func checkPacked(r io.Reader, h documentHeader) error {
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(sum, r); err != nil {
+		return err
+	}
+	if sum.Sum32() != h.Sum {
+		return errDamaged
+	}
+	return nil
 }

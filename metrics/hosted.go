@@ -12,6 +12,7 @@ type hosted struct {
 	published prometheus.Counter
 	races     prometheus.Counter
 	leftovers prometheus.Counter
+	orphans   prometheus.Counter
 	memory    prometheus.Gauge
 	duration  prometheus.Histogram
 }
@@ -23,6 +24,7 @@ func newHosted(f factory) hosted {
 		published: f.counter("hosted_published_bytes_total", "Bytes of tarballs published here."),
 		races:     f.counter("hosted_races_total", "Writes begun anew because another process was faster."),
 		leftovers: f.counter("hosted_leftover_blobs_total", "Tarballs of removed versions that could not be deleted."),
+		orphans:   f.counter("hosted_orphan_blobs_total", "Tarballs deleted because no version named them: what crashes left."),
 		memory:    f.gauge("hosted_memory_bytes", "Bytes of parsed documents held in memory."),
 		duration:  f.histogram("hosted_write_duration_seconds", "Time of one write to a package, its body already received.", latencies()),
 	}
@@ -61,6 +63,13 @@ func (m *Metrics) HostedRace() {
 func (m *Metrics) HostedLeftover() {
 	if m != nil {
 		m.hosted.leftovers.Inc()
+	}
+}
+
+// HostedOrphan counts a tarball that no version named, and that was deleted.
+func (m *Metrics) HostedOrphan() {
+	if m != nil {
+		m.hosted.orphans.Inc()
 	}
 }
 
