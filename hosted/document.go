@@ -149,10 +149,11 @@ func formatFault(data []byte, err error) error {
 	return &npm.Error{Kind: npm.Unavailable, Msg: "it is damaged, or was written by a newer release of Larder", Err: err}
 }
 
-// readDocument reads a document from o, to its end.
+// readDocument reads a document from o, to its end. Its error is an npm.Error
+// where the bytes could be read and are of no use.
 func readDocument(o *cache.Object) (d *document, data []byte, err error) {
 	if o.Size > maxDocument {
-		return nil, nil, fmt.Errorf("%d bytes are too many", o.Size)
+		return nil, nil, damaged("it has %d bytes, which are too many", o.Size)
 	}
 	data = make([]byte, o.Size)
 	if _, err := io.ReadFull(o, data); err != nil {
@@ -162,7 +163,7 @@ func readDocument(o *cache.Object) (d *document, data []byte, err error) {
 		return nil, nil, err
 	}
 	if o.Key != documentKey(d.Name) {
-		return nil, nil, fmt.Errorf("it is of %.80q and lies in the wrong place", d.Name)
+		return nil, nil, damaged("it is of %.80q and lies in the wrong place", d.Name)
 	}
 	return d, data, nil
 }

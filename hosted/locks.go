@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// nameLocks are locks by package name. Writes to one package take turns within
+// nameLocks are locks by package, its name or its owner. Writes to one package take turns within
 // this process, so that 32 publishers of one package do not make each other
 // begin anew 32 times. They are there for that alone: what keeps an update
 // from being lost is the precondition of each commit, which holds between

@@ -42,12 +42,14 @@ type Packages struct {
 	log         *slog.Logger
 	now         func() time.Time
 
-	writing *nameLocks // one writer per package
-	reading *nameLocks // one parser per package
+	writing *nameLocks // one writer per package, by owner
+	reading *nameLocks // one parser per package, by name
 	memory  *memory
 	absent  *absences
 	uploads *semaphore.Weighted // bytes of documents that are being received
 	index   *index
+	checks  *cache.Checks // of tarballs
+	damages *damages
 }
 
 // New returns the packages in cfg.Store. It reads nothing.
@@ -79,12 +81,17 @@ func New(cfg Config) (*Packages, error) {
 		p.now = time.Now
 	}
 	p.index = newIndex(p.store, p.log)
+	p.checks = cache.NewChecks()
+	p.damages = newDamages(p.metrics, p.log)
 	return p, nil
 }
 
 // Close ends what runs in the background and waits for it. The store stays open.
 func (p *Packages) Close() error {
 	p.index.close()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.checks.Close(now) // nobody waits for a check any more
 	return nil
 }
 
@@ -148,8 +155,12 @@ func (p *Packages) parse(ctx context.Context, name string) (*Package, error) {
 	}
 	d, data, err := readDocument(o)
 	if err != nil {
+		if isDamage(err) {
+			p.damages.add(o.Key, damage{"the document of " + name, o.Rev, p.now()}, onRead, err)
+		}
 		return nil, unreadable(name, err)
 	}
+	p.damages.clear(o.Key)
 	k := newPackage(d, data, o.Rev)
 	p.memory.add(k)
 	return k, nil

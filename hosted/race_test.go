@@ -180,7 +180,7 @@ func TestWaitingWriterGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPackages(t, Config{})
 		publishAll(t, p, "lib", "1.0.0")
-		unlock, err := p.writing.lock(t.Context(), "lib")
+		unlock, err := p.writing.lock(t.Context(), owner("lib"))
 		if err != nil {
 			t.Fatal(err)
 		}

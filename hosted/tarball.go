@@ -31,15 +31,16 @@ func (p *Packages) Tarball(ctx context.Context, name, file string) (*Tarball, er
 func (p *Packages) tarball(ctx context.Context, name, file string) (*Tarball, error) {
 	// Twice, because the version may go between the look at the document and
 	// the look for the blob; then the document says so now.
-	t, missing, err := p.openTarball(ctx, name, file)
+	t, missing, err := p.openTarball(ctx, name, file, false)
 	if missing {
-		t, _, err = p.openTarball(ctx, name, file)
+		t, _, err = p.openTarball(ctx, name, file, true)
 	}
 	return t, err
 }
 
-// openTarball says missing where the document names a blob that is not there.
-func (p *Packages) openTarball(ctx context.Context, name, file string) (t *Tarball, missing bool, err error) {
+// openTarball says missing where the document names a blob that is not there. If
+// it is so again the blob is lost.
+func (p *Packages) openTarball(ctx context.Context, name, file string, again bool) (t *Tarball, missing bool, err error) {
 	k, err := p.get(ctx, name)
 	if err != nil {
 		return nil, false, err
@@ -53,7 +54,17 @@ func (p *Packages) openTarball(ctx context.Context, name, file string) (t *Tarba
 	}
 	o, err := p.store.Open(ctx, v.Tarball.Key)
 	if err != nil {
-		return nil, errors.Is(err, fs.ErrNotExist), readFault(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			if again {
+				p.damages.add(v.Tarball.Key, damage{"the tarball " + file, "", p.now()}, onRead, err)
+			}
+			return nil, true, damaged("the tarball %.300s is missing on this server's disk", file)
+		}
+		return nil, false, readFault(err)
+	}
+	if err := p.vouch(ctx, o, file, v.Tarball.Size); err != nil {
+		o.Close() // it was only read
+		return nil, errors.Is(err, errReplaced), readFault(err)
 	}
 	return &Tarball{
 		Object:   o,

@@ -109,7 +109,7 @@ func (p *Packages) Unpublish(ctx context.Context, name, rev string, by Actor) (C
 // looked for upstream again. Conflict unless it is wholly unpublished.
 func (p *Packages) Forget(ctx context.Context, name string) (Change, error) {
 	return p.write("Forget", "forget", name, func() (Change, error) {
-		unlock, err := p.writing.lock(ctx, name)
+		unlock, err := p.writing.lock(ctx, owner(name))
 		if err != nil {
 			return Change{}, err
 		}

@@ -70,7 +70,7 @@ func (p *Packages) updateLive(ctx context.Context, name, rev string, e edit) (Ch
 // The blobs of removed versions go after the document, still under the
 // package's lock: it is held during all of this package's I/O.
 func (p *Packages) update(ctx context.Context, name, rev string, e edit) (Change, error) {
-	unlock, err := p.writing.lock(ctx, name)
+	unlock, err := p.writing.lock(ctx, owner(name))
 	if err != nil {
 		return Change{}, err
 	}
