@@ -90,6 +90,7 @@ type CacheConfig struct {
 	FreshFor             Duration `key:"fresh_for" doc:"How long a package's document is served without asking upstream again."`
 	StaleWhileRevalidate Duration `key:"stale_while_revalidate" doc:"For how long after that it is still served at once, while upstream is asked in the background."`
 	Pins                 []string `key:"pins" doc:"Versions that stay installable when their upstream removes them." example:"[left-pad@1.3.0, \"@scope/x@1.0.0\"]"`
+	ScrubRate            Size     `key:"scrub_rate" doc:"How much of what lies on disk is read per second, in the background, to find what has rotted. 0: nothing."`
 }
 
 // LogConfig says what is logged and how.
@@ -108,6 +109,7 @@ func defaults() Config {
 			Memory:               64 * megabyte,
 			FreshFor:             Duration(5 * time.Minute),
 			StaleWhileRevalidate: Duration(5 * time.Minute),
+			ScrubRate:            5 * megabyte,
 		},
 		Hosted: HostedConfig{MaxPublish: 200 * megabyte},
 		Auth:   AccountsConfig{WebLogin: true},

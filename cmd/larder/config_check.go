@@ -17,6 +17,9 @@ import (
 
 const maxConcurrency = 10_000 // requests to one upstream at once; more is a slip of the finger
 
+// minScrubRate is less than any disk is worth; below it a pass would never end.
+const minScrubRate Size = 1000
+
 // check looks at every value by itself and at those that must fit together. It
 // reads no file: see readFiles.
 func (l *loader) check() {
@@ -50,6 +53,9 @@ func (l *loader) check() {
 		if _, _, err := npm.ParsePin(pin); err != nil {
 			l.bad(at("cache.pins", i), "%s", npm.Message(err))
 		}
+	}
+	if l.Cache.ScrubRate > 0 && l.Cache.ScrubRate < minScrubRate {
+		l.bad("cache.scrub_rate", "must be at least %s per second, or 0 for no scrub", minScrubRate)
 	}
 	l.checkOneOf("log.format", l.Log.Format, "text", "json")
 	l.checkOneOf("log.level", l.Log.Level, "debug", "info", "warn", "error")

@@ -93,6 +93,7 @@ cache:
   fresh_for: 5m # default
   stale_while_revalidate: 5m # default
   pins: [] # default
+  scrub_rate: 5MB # default
 access:
   - match: ["**"] # FILE:8:5
     read: [web-team] # FILE:9:5

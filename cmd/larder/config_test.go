@@ -230,6 +230,7 @@ func TestProblems(t *testing.T) {
 		{"pin of a range", "cache: {pins: [left-pad@^1.0.0]}", `cache.pins[0]: "left-pad@^1.0.0": "^1.0.0" is no version: a pin names one, not a range or a tag`},
 		{"negative staleness", "cache: {stale_while_revalidate: -1s}", "cache.stale_while_revalidate: must be more than 0"},
 		{"no memory", "cache: {memory: 0}", "cache.memory: must be more than 0"},
+		{"no scrub to speak of", "cache: {scrub_rate: 1B}", "cache.scrub_rate: must be at least 1KB per second, or 0 for no scrub"},
 		{"level", "log: {level: loud}", `log.level: must be debug, info, warn or error, not "loud"`},
 		{"reserved is no pattern", "hosted: {reserved: ['@acme/*', '@acme']}", `hosted.reserved[1]: pattern "@acme" matches no package name: it is not of the form @scope/name`},
 		{"shadow is no pattern", "hosted: {allow_shadow: ['a b']}", `hosted.allow_shadow[0]: pattern "a b" matches no package name: it has a character that a URL would escape`},

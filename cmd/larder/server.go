@@ -136,11 +136,12 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Via:            via,
 		Metrics:        counters,
 		Log:            srv.log,
-		Checks:         append(checks(srv.data.path), upstreamChecks(srv.registries)...),
+		Checks:         append(append(checks(srv.data.path), upstreamChecks(srv.registries)...), srv.damageCheck()),
 	})
 	if err != nil {
 		return err
 	}
+	srv.scrub(ctx, s, counters)
 	srv.http = &http.Server{
 		Handler:           srv.proxy.Handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
