@@ -102,8 +102,10 @@ func (s *Server) finished(ctx context.Context, reg *upstream.Registry, pk *upstr
 		if revisionOf(pk) != revision {
 			return errMoved
 		}
-		if err := refuseStub(raw, pk.Name); err != nil {
-			return err
+		if len(v.restored) == 0 {
+			if err := refuseStub(raw, pk.Name); err != nil {
+				return err
+			}
 		}
 		target, err := v.target(raw, npm.Target{Name: pk.Name, Base: base.url, Form: form})
 		if err != nil {

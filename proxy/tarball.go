@@ -27,17 +27,19 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 	}
 	reg, started := src.upstream, time.Now()
 	if err := reg.Withheld(route.Name, route.File); err != nil {
+		reg.Glance(r.Context(), route.Name, route.File)
 		return err // whether it is cached or not
 	}
 	blob, err := s.blob(r.Context(), reg, route)
 	x.waitedSince(started)
 	if err != nil {
-		return err
+		return reg.Refused(r.Context(), route.Name, route.File, err)
 	}
 	defer blob.Close()
 	result := "miss"
 	if blob.Hit() {
 		result = "hit"
+		reg.Glance(r.Context(), route.Name, route.File)
 	}
 	if needsWhole(r, blob) {
 		err := whole(r, blob)
@@ -62,6 +64,9 @@ func (s *Server) tarball(x *exchange, r *http.Request, route npm.Route) error {
 // fails with, is shared by all who ask.
 func (s *Server) blob(ctx context.Context, reg *upstream.Registry, route npm.Route) (*cache.Blob, error) {
 	key := reg.BlobKey(route.Name, route.File)
+	if reg.Pinned(route.Name, route.File) {
+		s.bringBack(ctx, key)
+	}
 	if !reg.Held(ctx) {
 		return s.cfg.Blobs.Get(ctx, key, reg.Tarball(route.Name, route.File))
 	}
@@ -70,6 +75,19 @@ func (s *Server) blob(ctx context.Context, reg *upstream.Registry, route npm.Rou
 		return nil, reg.NotHeld(ctx, route.File)
 	}
 	return blob, err
+}
+
+// bringBack takes a pinned tarball out of quarantine, where it lies if it was
+// pinned after upstream had removed it. Failing that, upstream is asked.
+func (s *Server) bringBack(ctx context.Context, key string) {
+	blob, err := s.cfg.Blobs.Open(ctx, key)
+	if err == nil {
+		blob.Close()
+		return
+	}
+	if err := s.cfg.Blobs.Restore(ctx, key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.cfg.Log.WarnContext(ctx, "a pinned tarball could not be brought back", "key", key, "error", err)
+	}
 }
 
 // whole waits until blob is all there. One that cannot be kept, because the

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"larder/npm"
 	"larder/upstream"
 )
@@ -51,17 +53,20 @@ func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.
 		return s.heldManifest(ctx, reg, route, target, v)
 	}
 	raw, from, err := reg.Manifest(ctx, route.Name, route.Version)
-	if err == nil {
+	if err == nil && !v.hides(gjson.GetBytes(raw, "version").Str) {
 		manifest, err := npm.RenderManifest(raw, target)
 		return manifest, from, err
 	}
-	if npm.KindOf(err) != npm.NotFound {
+	if err != nil && npm.KindOf(err) != npm.NotFound {
 		return nil, upstream.Provenance{}, err
 	}
-	manifest, pk, err := s.selected(ctx, reg, route, target, false)
+	if err := reg.WithheldVersion(route.Name, route.Version); err != nil {
+		return nil, upstream.Provenance{}, err
+	}
+	manifest, pk, err := s.selected(ctx, reg, route, target, v, false)
 	lacking := func() bool { return pk != nil && npm.KindOf(err) == npm.NotFound }
 	if lacking() && pk.Outcome != upstream.Miss && s.forced.allow(site(client)) {
-		manifest, pk, err = s.selected(ctx, reg, route, target, true)
+		manifest, pk, err = s.selected(ctx, reg, route, target, v, true)
 	}
 	switch {
 	case pk == nil:
@@ -73,9 +78,9 @@ func (s *Server) manifest(ctx context.Context, client netip.Addr, reg *upstream.
 	return manifest, pk.Provenance, err
 }
 
-// selected takes a manifest out of the full packument. Where that lacks the
+// selected takes a manifest out of what v shows of the full packument. Where that lacks the
 // version the error is NotFound; where there is none at all, the packument returned is nil.
-func (s *Server) selected(ctx context.Context, reg *upstream.Registry, route npm.Route, target npm.Target, force bool) ([]byte, *upstream.Packument, error) {
+func (s *Server) selected(ctx context.Context, reg *upstream.Registry, route npm.Route, target npm.Target, v view, force bool) ([]byte, *upstream.Packument, error) {
 	pk, err := reg.Packument(ctx, route.Name, npm.Full, force)
 	if err != nil {
 		return nil, nil, err
@@ -85,6 +90,9 @@ func (s *Server) selected(ctx context.Context, reg *upstream.Registry, route npm
 		return nil, nil, err
 	}
 	defer release()
+	if target, err = v.target(doc, target); err != nil {
+		return nil, pk, err
+	}
 	manifest, err := npm.RenderVersion(doc, route.Version, target)
 	return manifest, pk, err
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -25,21 +26,30 @@ type view struct {
 	missing error
 }
 
-// view makes the view that a request has of a package of reg.
+// view makes the view that a request has of a package of reg: without what
+// upstream took down, and where it may not be asked with only what is on disk.
+// The error is NotFound for a package that was taken down altogether.
 func (s *Server) view(ctx context.Context, reg *upstream.Registry, name string) (view, error) {
+	taken, err := reg.Taken(ctx, name)
+	if err != nil {
+		return view{}, err
+	}
+	var v view
+	if taken != nil {
+		v = view{rev: taken.Rev, hide: taken.Hides, restored: taken.Restored}
+	}
 	if !reg.Held(ctx) {
-		return view{}, nil
+		return v, nil
 	}
 	present, err := s.cfg.Blobs.Present(ctx, reg.Owner(name))
 	if err != nil {
 		return view{}, &npm.Error{Kind: npm.Unavailable, Op: "proxy.view", Name: name, Err: err,
 			Msg: "it cannot be found out what is cached of " + name}
 	}
-	return view{
-		rev:     present.Rev(),
-		held:    func(version string) bool { return holds(present, reg, name, version) },
-		missing: noTarball(reg, name),
-	}, nil
+	v.rev = strings.TrimSpace(present.Rev() + " " + v.rev)
+	v.held = func(version string) bool { return holds(present, reg, name, version) }
+	v.missing = noTarball(reg, name)
+	return v, nil
 }
 
 func holds(present cache.Present, reg *upstream.Registry, name, version string) bool {

@@ -140,6 +140,7 @@ func newRegistryWith(t testing.TB, store cache.Store, up *fakeUpstream, edit fun
 		RetryBudget: time.Millisecond,
 		Responses:   cache.NewResponses(store, nil, slog.New(slog.DiscardHandler)),
 		Notes:       cache.NewNotes(store, nil, nil),
+		Vault:       cache.NewBlobs(cache.BlobsConfig{Store: store}),
 		Log:         slog.New(slog.DiscardHandler),
 	}
 	edit(&cfg)

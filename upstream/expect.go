@@ -48,6 +48,9 @@ func (t *tarball) dist(ctx context.Context) (npm.Dist, error) {
 			return dist, err
 		}
 	}
+	if dist, ok := t.pinnedDist(ctx); ok {
+		return dist, nil
+	}
 	if err := t.registry.absent.get(t.path(), t.registry.now()); err != nil {
 		return npm.Dist{}, err
 	}
@@ -75,6 +78,21 @@ func (t *tarball) heldDist(ctx context.Context, form npm.Form) (dist npm.Dist, o
 	defer doc.release()
 	dist, ok = npm.FindDist(doc.bytes, t.name, t.file)
 	return dist, ok, nil
+}
+
+// pinnedDist looks among the manifests that are kept of removed versions.
+func (t *tarball) pinnedDist(ctx context.Context) (npm.Dist, bool) {
+	r := t.registry
+	s := r.entry(t.name).removals()
+	if s == nil {
+		return npm.Dist{}, false
+	}
+	m, ok := r.keptManifests(ctx, t.name)[s.version(t.name, t.file)]
+	if !ok {
+		return npm.Dist{}, false
+	}
+	dist, err := npm.ManifestDist(m, t.name)
+	return dist, err == nil
 }
 
 // manifestDist asks for the version's own document, of 1.5 KB where a packument

@@ -69,6 +69,7 @@ type entry struct {
 	held  [2]*revision // by npm.Form; nil: not held
 	quiet silence      // so long upstream is not asked again unless forced
 	gone  *removals    // nil: nothing was removed
+	seen  time.Time    // when a tarball last had the package looked at
 }
 
 // best returns the held document to render form from. The abbreviated form

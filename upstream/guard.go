@@ -21,14 +21,15 @@ type guard struct {
 	names []string // its versions
 }
 
-// look reads the versions of the held copy. It comes before the new document
-// is unpacked: nobody may wait for a share of the budget while holding one. The
-// error is ctx's.
+// look reads the versions of the held copy or, where there is none, those whose
+// tarballs are cached: frozen installs ask for nothing else. It comes before
+// the new document is unpacked: nobody may wait for a share of the budget while
+// holding one. The error is ctx's.
 func (g *guard) look(ctx context.Context) error {
 	if g == nil {
 		return nil
 	}
-	g.names = nil // of an earlier try
+	g.names, g.held = nil, revision{} // of an earlier try
 	for _, form := range []npm.Form{g.form, 1 - g.form} {
 		if _, ok := g.entry(g.name).get(form); !ok {
 			continue
@@ -47,6 +48,7 @@ func (g *guard) look(ctx context.Context) error {
 		g.held = v
 		return nil
 	}
+	g.names = g.cachedVersions(ctx, g.name)
 	return nil
 }
 

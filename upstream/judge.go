@@ -67,9 +67,9 @@ func (g *guard) judge(ctx context.Context, c change) *failure {
 		return nil
 	}
 	told = told.again(loss, now)
-	if g.form == npm.Full && g.held.form != npm.Full && !g.last {
-		// There is no older copy of the form that a client wants. The versions
-		// are added to the new one instead.
+	if g.held.rev == "" || g.form == npm.Full && g.held.form != npm.Full && !g.last {
+		// There is no older copy of what a client wants. The versions are added
+		// to the new one instead.
 		why.Doubt = told
 		g.take(ctx, c.unproven, why)
 		return nil
@@ -139,6 +139,9 @@ func (g *guard) take(ctx context.Context, versions []string, why removal) {
 		s.HeldBack = nil
 	})
 	g.metrics.TakenDown(string(why.Evidence), taken)
+	if why.Doubt == nil {
+		g.putAside(ctx, g.name, versions)
+	}
 	g.log.Warn("upstream has removed versions", "package", g.name, "versions", someOf(versions), "count", len(versions),
 		"evidence", why.Evidence, "believed", why.Doubt == nil)
 }
@@ -163,7 +166,29 @@ func (g *guard) heldManifests(ctx context.Context, versions []string) map[string
 		}
 		doc.release()
 	}
+	for _, version := range versions {
+		if len(manifests[version]) == 0 && len(versions) <= maxAlone {
+			if m := g.heldManifest(ctx, version); m != nil {
+				manifests[version] = m
+			}
+		}
+	}
 	return manifests
+}
+
+// maxAlone is how many versions' own documents are looked for when the package's
+// does not have them.
+const maxAlone = 64
+
+// heldManifest returns the manifest of a version out of its own document, if
+// that is held.
+func (g *guard) heldManifest(ctx context.Context, version string) []byte {
+	u, _ := g.manifestExchange(g.name, version)
+	a, ok, err := g.heldSmall(ctx, u)
+	if err != nil || !ok {
+		return nil
+	}
+	return a.body
 }
 
 // restore forgets the removal of versions that upstream lists again.
@@ -173,6 +198,7 @@ func (r *Registry) restore(ctx context.Context, name string, versions []string) 
 			delete(s.Versions, version)
 		}
 	})
+	r.bringBack(ctx, name, versions)
 	r.log.Info("upstream lists removed versions again", "package", name, "versions", someOf(versions), "count", len(versions))
 }
 
@@ -183,11 +209,13 @@ func (r *Registry) doubt(ctx context.Context, name string) {
 	doubtful := func(m removal) bool {
 		return m.Evidence == byAbsence && m.Doubt == nil && now.Sub(m.Since) < stormTime
 	}
-	found := false
-	for _, m := range r.entry(name).removals().versions() {
-		found = found || doubtful(m)
+	var found []string
+	for version, m := range r.entry(name).removals().versions() {
+		if doubtful(m) {
+			found = append(found, version)
+		}
 	}
-	if !found {
+	if len(found) == 0 {
 		return
 	}
 	r.change(ctx, name, func(s *removals) {
@@ -198,6 +226,7 @@ func (r *Registry) doubt(ctx context.Context, name string) {
 			}
 		}
 	})
+	r.bringBack(ctx, name, found)
 	r.distrust.hold(name, now)
 	r.log.Warn("removed versions are listed again: too many packages lost some at once", "package", name)
 }
@@ -211,6 +240,7 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 		return
 	}
 	back := s.Package != nil
+	var believed []string
 	r.change(ctx, name, func(s *removals) {
 		s.Package, s.Missing, s.HeldBack = nil, nil, nil
 		for version, m := range s.Versions {
@@ -219,7 +249,7 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 			}
 			if m.Doubt = m.Doubt.again(m.Doubt.Loss, now); m.Doubt.due(now) && r.distrust.others(name, m.Doubt.First) {
 				m.Doubt = nil
-				r.log.Warn("a removed version is taken down now that upstream has said so for long enough", "package", name, "version", version)
+				believed = append(believed, version)
 			}
 			s.Versions[version] = m
 		}
@@ -227,7 +257,12 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 			r.distrust.hold(name, now)
 		}
 	})
+	if len(believed) > 0 {
+		r.log.Warn("removed versions are taken down: upstream has said so for long enough", "package", name, "versions", someOf(believed), "count", len(believed))
+		r.putAside(ctx, name, believed)
+	}
 	if back {
+		r.bringAllBack(ctx, name)
 		r.log.Info("upstream has a package again that had vanished", "package", name)
 	}
 	r.reviewHeldBack()
@@ -249,6 +284,7 @@ func (r *Registry) missing(ctx context.Context, name string) {
 	})
 	if vanished {
 		r.metrics.TakenDown(string(byVanishing), 1)
+		r.putAllAside(ctx, name)
 		r.log.Warn("a package has vanished from upstream: it is taken down", "package", name)
 	}
 }

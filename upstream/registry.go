@@ -56,6 +56,7 @@ type Config struct {
 
 	Responses *cache.Responses
 	Notes     *cache.Notes // remembers removed versions; nil: only until the process ends
+	Vault     Vault        // puts their bytes aside; nil: they stay where they are, and are not served
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
 }
@@ -156,6 +157,7 @@ type Registry struct {
 	quiet    *quiet // of small documents
 	distrust *distrust
 	alarms   *alarms
+	glances  chan struct{}              // holds an element for each that is under way
 	pins     map[string]map[string]bool // by name and version
 	flights  flights
 	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
@@ -202,6 +204,7 @@ func New(cfg Config) (*Registry, error) {
 		absent:   absent,
 		quiet:    quiet,
 		distrust: newDistrust(),
+		glances:  make(chan struct{}, maxGlances),
 		pins:     pinsOf(cfg.Pins),
 	}
 	r.isOffline.Store(cfg.Offline)

@@ -76,6 +76,7 @@ func (r *Registry) viewOf(ctx context.Context, name string, s *removals, now tim
 	}
 	slices.Sort(served)
 	if len(served) > 0 {
+		r.bringBack(ctx, name, served) // what is listed must be there, even offline
 		manifests := r.keptManifests(ctx, name)
 		for _, version := range served {
 			if m, ok := manifests[version]; ok {
@@ -100,11 +101,15 @@ func (r *Registry) Withheld(name, file string) error {
 	if s == nil {
 		return nil
 	}
-	version, ok := s.files[file]
-	if !ok {
-		version = strings.TrimSuffix(strings.TrimPrefix(file, npm.Basename(name)+"-"), ".tgz")
+	return r.withheld(npm.Forbidden, name, s.version(name, file), s)
+}
+
+// version returns the version whose tarball is called file.
+func (s *removals) version(name, file string) string {
+	if version, ok := s.files[file]; ok {
+		return version
 	}
-	return r.withheld(npm.Forbidden, name, version, s)
+	return strings.TrimSuffix(strings.TrimPrefix(file, npm.Basename(name)+"-"), ".tgz")
 }
 
 // WithheldVersion is Withheld for a version's manifest: NotFound, as documents

@@ -102,6 +102,7 @@ func (o *opening) once(ctx context.Context, base *url.URL) (*cache.Stream, *fail
 		return nil, f
 	}
 	f = m.statusFailure(resp, "tarball not found: "+o.file)
+	f.err.Err = refusedWith(resp.StatusCode)
 	if foreign := o.foreign(); foreign != nil && f.err.Kind == npm.NotFound {
 		f.err = foreign // it exists, where Larder may not go
 	}

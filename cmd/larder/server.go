@@ -95,6 +95,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
 	responses := cache.NewResponses(srv.store, counters, srv.log)
 	notes := cache.NewNotes(srv.store, counters, srv.log)
+	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log})
 	for i, u := range s.Upstreams {
 		cfg := upstreamConfig(s, u)
 		cfg.Auth = s.auths[i]
@@ -102,6 +103,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		cfg.UserAgent = "larder/" + info.version
 		cfg.Responses = responses
 		cfg.Notes = notes
+		cfg.Vault = srv.blobs
 		cfg.Metrics = counters
 		cfg.Log = srv.log
 		registry, err := upstream.New(cfg)
@@ -110,7 +112,6 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		}
 		srv.registries = append(srv.registries, registry)
 	}
-	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log})
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
 		Store: srv.store, Memory: int64(s.Cache.Memory), Metrics: counters, Log: srv.log,
 	})
