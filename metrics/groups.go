@@ -43,6 +43,19 @@ func newRequests(f factory) requests {
 	return r
 }
 
+// connections are the metrics of clients' connections.
+type connections struct {
+	open    prometheus.Gauge
+	bounded map[string]prometheus.Counter
+}
+
+func newConnections(f factory) connections {
+	return connections{
+		open:    f.gauge("connections", "Connections of clients that are open."),
+		bounded: bind(f.counterVec("connections_bounded_total", "What the bounds on connections did: one waited for a place, was closed while idle, or was refused.", "how"), connectionBounds()),
+	}
+}
+
 // fills are the metrics of tarballs on their way into the store.
 type fills struct {
 	started, resumed, integrity, bytes prometheus.Counter

@@ -57,6 +57,8 @@ func (c class) String() string {
 	return [classes]string{"2xx", "3xx", "4xx", "5xx", "canceled"}[c]
 }
 
+func connectionBounds() []string { return []string{"waited", "idle_closed", "refused", Other} }
+
 func fillOutcomes() []string {
 	return []string{"stored", "failed", "aborted", "passed", Other}
 }

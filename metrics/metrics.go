@@ -23,6 +23,7 @@ const namespace = "larder"
 type Metrics struct {
 	registry *prometheus.Registry
 	requests requests
+	conns    connections
 	fills    fills
 	store    store
 	rot      rot
@@ -46,6 +47,7 @@ func New(version, commit string) *Metrics {
 	return &Metrics{
 		registry: reg,
 		requests: newRequests(f),
+		conns:    newConnections(f),
 		fills:    newFills(f),
 		store:    newStore(f),
 		rot:      newRot(f),
@@ -100,6 +102,28 @@ func (m *Metrics) RequestEnded() {
 func (m *Metrics) ClientStalled() {
 	if m != nil {
 		m.requests.stalled.Inc()
+	}
+}
+
+// ConnectionOpened and ConnectionClosed keep the gauge of open connections.
+func (m *Metrics) ConnectionOpened() {
+	if m != nil {
+		m.conns.open.Inc()
+	}
+}
+
+// ConnectionClosed is the other half of ConnectionOpened.
+func (m *Metrics) ConnectionClosed() {
+	if m != nil {
+		m.conns.open.Dec()
+	}
+}
+
+// ConnectionBounded counts what a bound on connections did: how is "waited" (for
+// a place), "idle_closed" (for another to have its place) or "refused".
+func (m *Metrics) ConnectionBounded(how string) {
+	if m != nil {
+		pick(m.conns.bounded, how).Inc()
 	}
 }
 

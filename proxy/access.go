@@ -63,7 +63,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		x.id = newRequestID()
 	}
 	w.Header().Set("X-Request-Id", x.id)
-	if s.draining.Load() {
+	if s.draining.Load() || crowded(r.Context()) {
 		w.Header().Set("Connection", "close") // whoever has more to ask goes elsewhere with it
 	}
 	x.renew() // the last answer's time must not run out on net/http's own "100 Continue"

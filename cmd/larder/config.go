@@ -24,6 +24,7 @@ type Config struct {
 	Auth           AccountsConfig   `key:"auth" doc:"Accounts. Passwords and tokens are not here but in the data directory: larder user, larder token."`
 	Bootstrap      BootstrapConfig  `key:"bootstrap" doc:"The first administrator of a server without accounts, made at its start, once."`
 	Audit          AuditConfig      `key:"audit" doc:"The audit log: every change and every refused one, in audit/audit.jsonl of the data directory."`
+	Limits         LimitsConfig     `key:"limits" doc:"Bounds on clients and on stopping."`
 	Log            LogConfig        `key:"log" doc:"The log goes to standard error."`
 }
 
@@ -91,6 +92,14 @@ type CacheConfig struct {
 	StaleWhileRevalidate Duration `key:"stale_while_revalidate" doc:"For how long after that it is still served at once, while upstream is asked in the background."`
 	Pins                 []string `key:"pins" doc:"Versions that stay installable when their upstream removes them." example:"[left-pad@1.3.0, \"@scope/x@1.0.0\"]"`
 	ScrubRate            Size     `key:"scrub_rate" doc:"How much of what lies on disk is read per second, in the background, to find what has rotted. 0: nothing."`
+}
+
+// LimitsConfig bounds what clients may hold, and says how the server stops.
+type LimitsConfig struct {
+	Connections          int      `key:"connections" doc:"Connections at once. Those that are idle make room, then new ones wait. 0: as many as the descriptors allow, 10,000 at most."`
+	ConnectionsPerClient int      `key:"connections_per_client" doc:"Connections at once of one address that is none of trusted_proxies; as many again wait. 0: no bound."`
+	ShutdownDelay        Duration `key:"shutdown_delay" doc:"How long a server that was told to stop says so at /-/health/ready, and serves on, until it stops accepting: as long as a load balancer takes to notice."`
+	LockWait             Duration `key:"lock_wait" doc:"How long a start waits for another server to give the data directory back. 0: it fails at once."`
 }
 
 // LogConfig says what is logged and how.

@@ -40,6 +40,7 @@ func (l *loader) check() {
 	}
 	l.checkUpstreams()
 	l.checkPrivate()
+	l.checkLimits()
 	if l.Cache.Memory <= 0 {
 		l.bad("cache.memory", "must be more than 0")
 	}

@@ -109,6 +109,11 @@ bootstrap:
 audit:
   max_size: 100MB # default
   keep: 10 # default
+limits:
+  connections: 0 # default
+  connections_per_client: 0 # default
+  shutdown_delay: 0s # default
+  lock_wait: 0s # default
 log:
   format: text # default
   level: info # default

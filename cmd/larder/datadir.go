@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +28,7 @@ type dataDir struct {
 }
 
 // openData makes the data directory if it is missing, and takes its lock. A
-// directory that another server holds is an error that names that process.
+// directory that another server holds is a *heldError.
 func openData(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -42,7 +44,7 @@ func openData(path string) (*dataDir, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		defer lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is in use by another larder (%s)", path, holder(lock))
+			return nil, &heldError{path, holder(lock)}
 		}
 		return nil, fmt.Errorf("data directory: lock %s: %w", lock.Name(), err)
 	}
@@ -52,6 +54,39 @@ func openData(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	return d, nil
+}
+
+// heldError is about a data directory that another server holds.
+type heldError struct{ path, holder string }
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("data directory %s is in use by another larder (%s)", e.path, e.holder)
+}
+
+// lockPoll is how often a start looks whether another server has ended.
+const lockPoll = 200 * time.Millisecond
+
+// awaitData is openData that waits for another server to end, one that stops
+// after its successor was started: two containers on one volume, for example.
+func awaitData(ctx context.Context, path string, patience time.Duration, log *slog.Logger) (*dataDir, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	again := time.NewTicker(lockPoll)
+	defer again.Stop()
+	for first := true; ; first = false {
+		data, err := openData(path)
+		var held *heldError
+		if !errors.As(err, &held) || ctx.Err() != nil {
+			return data, err
+		}
+		if first {
+			log.Info("waiting for another server to give the data directory back", "data", held.path, "holder", held.holder, "at_most", patience.String())
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // writeHolder names this process in the lock file.

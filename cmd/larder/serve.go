@@ -29,12 +29,15 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 	for _, w := range s.warnings() {
 		log.Warn(w.String())
 	}
-	srv, err := newServer(s, info, log)
+	starting, started := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	srv, err := newServer(starting, s, info, log)
+	started()
 	if err != nil {
 		return err
 	}
 	listeners, err := listen(ctx, s.Listen)
 	if err != nil {
+		srv.delay = 0 // nobody has been served
 		return errors.Join(err, srv.stop(ctx))
 	}
 	if err := announce(log, stderr, info, s, srv.data.path, listeners); err != nil {
@@ -47,7 +50,8 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 	case <-ctx.Done():
 	case broken = <-srv.broken:
 	case sig := <-signals:
-		log.Info("stopping: waiting for running downloads", "signal", sig.String(), "at_most", drainTimeout.String())
+		log.Info("stopping: waiting for running downloads", "signal", sig.String(),
+			"accepting_for", srv.delay.String(), "at_most", (srv.delay + drainTimeout).String())
 	}
 
 	// What ended ctx asks for a graceful stop; only a second signal cuts it short.

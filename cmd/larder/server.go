@@ -50,6 +50,10 @@ type server struct {
 	private    *cache.Dir // the store of hosted
 	hosted     *hosted.Packages
 	proxy      *proxy.Server
+	shares     shares
+	bounds     *proxy.Connections
+	delay      time.Duration // from the first sign of stopping to the end of accepting
+	metrics    *metrics.Metrics
 	http       *http.Server
 	control    *control   // nil where no socket could be made
 	broken     chan error // gets the first error of a listener
@@ -59,14 +63,14 @@ type server struct {
 }
 
 // newServer opens the data directory and builds a server on it, which does not
-// listen yet. The caller calls stop.
-func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
-	data, err := openData(s.Data)
+// listen yet. ctx ends the wait for another server. The caller calls stop.
+func newServer(ctx context.Context, s *settings, info build, log *slog.Logger) (*server, error) {
+	data, err := awaitData(ctx, s.Data, time.Duration(s.Limits.LockWait), log)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	srv := &server{log: log, data: data, cancel: cancel, broken: make(chan error, len(s.Listen))}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	srv := &server{log: log, data: data, cancel: cancel, shares: sharesFor(s, log), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
 		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
 	}
@@ -85,6 +89,8 @@ func newServer(s *settings, info build, log *slog.Logger) (*server, error) {
 // left in srv for stop.
 func (srv *server) build(ctx context.Context, s *settings, info build) (err error) {
 	counters := metrics.New(info.version, info.commit)
+	srv.metrics = counters
+	srv.bounds = proxy.NewConnections(srv.connections(s))
 	if err := srv.buildPrivate(ctx, s, info, counters); err != nil {
 		return err
 	}
@@ -95,10 +101,11 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
 	responses := cache.NewResponses(srv.store, counters, srv.log)
 	notes := cache.NewNotes(srv.store, counters, srv.log)
-	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log})
+	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log, MaxFills: srv.shares.fills})
 	for i, u := range s.Upstreams {
 		cfg := upstreamConfig(s, u)
 		cfg.Auth = s.auths[i]
+		cfg.Concurrency = min(cfg.Concurrency, srv.shares.upstream)
 		cfg.Via = via
 		cfg.UserAgent = "larder/" + info.version
 		cfg.Responses = responses
@@ -148,6 +155,8 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         srv.bounds.State,
+		ConnContext:       srv.bounds.Context,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
 	}
@@ -253,19 +262,34 @@ func prefixes(texts []string) []netip.Prefix {
 func (srv *server) serve(listeners []net.Listener) {
 	for _, l := range listeners {
 		srv.running.Go(func() {
-			if err := srv.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.http.Serve(srv.bounds.Listen(l)); !errors.Is(err, http.ErrServerClosed) {
 				srv.broken <- err
 			}
 		})
 	}
 }
 
-// stop lets the responses and fills that are under way finish, each within its
-// bound, and gives everything back. What a done ctx or a bound cuts off leaves
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// stop says for as long as is configured that it is about to stop, lets the
+// responses and fills that are under way finish, each within its bound, and
+// gives everything back. What a done ctx or a bound cuts off leaves
 // nothing behind; it is not an error.
 func (srv *server) stop(ctx context.Context) error {
 	if srv.http != nil {
 		srv.proxy.Drain()
+		pause(ctx, srv.delay)
 		draining, cancel := context.WithTimeout(ctx, drainTimeout)
 		if err := srv.http.Shutdown(draining); err != nil {
 			srv.log.Warn("downloads were cut off", "err", errors.Join(err, srv.http.Close()))
