@@ -10,9 +10,10 @@ import (
 // closed, or not used any more, when it is closed.
 type Document struct {
 	*finished
-	object *Object // of a big document: its open file
-	pack   *packer
-	grew   func(bytes int) // is told of encodings that were made and kept
+	object  *Object // of a big document: its open file
+	release func()  // of one that lies in memory for this reader: gives the room back; else nil
+	pack    *packer
+	grew    func(bytes int) // is told of encodings that were made and kept
 }
 
 // ETag is weak, with its quotes: a hash of the identity bytes, the same for
@@ -23,8 +24,10 @@ func (d *Document) ETag() string { return d.header.ETag }
 // their length, -1 where it is not known beforehand. gzip lies ready; the
 // others are made on demand and kept while hot. What it returns for a big
 // document on disk sends the *os.File itself in its WriteTo, which io.Copy
-// calls, so that it goes out by sendfile. The caller closes it; one reader of a
-// Document can be open at a time.
+// calls, so that it goes out by sendfile. ErrBusy: too many big documents are
+// being packed with zstd at the moment, of which each takes megabytes for as long
+// as its client takes; the other encodings are always there. The caller closes
+// it; one reader of a Document can be open at a time.
 func (d *Document) Open(encoding string) (io.ReadCloser, int64, error) {
 	switch encoding {
 	case "gzip":
@@ -37,8 +40,8 @@ func (d *Document) Open(encoding string) (io.ReadCloser, int64, error) {
 		}
 		return d.whole(&d.identity, d.unpack)
 	case "zstd":
-		if d.packed == nil {
-			r, err := d.repack()
+		if d.packed == nil || len(d.packed) > smallDocument {
+			r, err := d.repackOnTheWay()
 			return r, -1, err
 		}
 		return d.whole(&d.zstd, d.repack)
@@ -62,6 +65,10 @@ func (d *Document) Length(encoding string) int64 {
 
 // Close releases the document.
 func (d *Document) Close() error {
+	if d.release != nil {
+		d.release()
+		d.release = nil
+	}
 	if d.object == nil {
 		return nil
 	}
@@ -95,6 +102,36 @@ func (d *Document) repack() (io.ReadCloser, error) {
 		return nil, err
 	}
 	return d.pack.zstd(src)
+}
+
+// repackOnTheWay is repack with a place among those that go on for as long as
+// their clients take.
+func (d *Document) repackOnTheWay() (io.ReadCloser, error) {
+	select {
+	case d.pack.repacks <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	r, err := d.repack()
+	if err != nil {
+		<-d.pack.repacks
+		return nil, err
+	}
+	return &placedReader{r, d.pack.repacks}, nil
+}
+
+// placedReader gives a place back when it is closed.
+type placedReader struct {
+	io.ReadCloser
+	places chan struct{} // nil once closed
+}
+
+func (r *placedReader) Close() error {
+	if r.places != nil {
+		<-r.places
+		r.places = nil
+	}
+	return r.ReadCloser.Close()
 }
 
 // whole returns all bytes of an encoding out of kept, where they are put if

@@ -64,6 +64,7 @@ type Documents struct {
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	pack    packer
+	loose   looseRoom
 	kept    *documentMemory // of configured bases
 	passing *documentMemory // volatile ones
 
@@ -87,6 +88,8 @@ func NewDocuments(cfg DocumentsConfig) *Documents {
 		metrics:      cfg.Metrics,
 		log:          logOrDiscard(cfg.Log),
 		volatileTurn: make(chan struct{}, 1),
+		pack:         packer{repacks: make(chan struct{}, maxRepacks)},
+		loose:        newLooseRoom(),
 	}
 	total := &memoryTotal{metrics: cfg.Metrics}
 	d.kept = newDocumentMemory(memory-memory/volatileShare, total)

@@ -30,7 +30,7 @@ func (d *Documents) Make(ctx context.Context, key DocumentKey, render func(ctx c
 		if result.Err != nil {
 			return nil, result.Err
 		}
-		return d.opened(ctx, key, result.Val.(*rendered)), nil
+		return d.opened(ctx, key, result.Val.(*rendered))
 	}
 }
 
@@ -42,20 +42,26 @@ type rendered struct {
 
 // opened returns a reader's view of what a flight brought. A big document is
 // read from its file, so that slow readers do not hold it in memory, unless a
-// newer one has taken the file's place meanwhile.
-func (d *Documents) opened(ctx context.Context, key DocumentKey, r *rendered) *Document {
+// newer one has taken the file's place meanwhile, or there is no file.
+func (d *Documents) opened(ctx context.Context, key DocumentKey, r *rendered) (*Document, error) {
 	if r.finished.packed != nil {
-		return d.document(key, r.finished, nil)
+		return d.document(key, r.finished, nil), nil
 	}
 	if r.rev != "" {
 		if o, err := d.store.Open(ctx, key.object()); err == nil {
 			if o.Rev == r.rev {
-				return d.document(key, r.finished, o)
+				return d.document(key, r.finished, o), nil
 			}
 			o.Close() // it was not even read
 		}
 	}
-	return d.document(key, &finished{header: r.header, packed: r.packed}, nil)
+	release, err := d.loose.hold(ctx, int64(len(r.packed)))
+	if err != nil {
+		return nil, err
+	}
+	doc := d.document(key, &finished{header: r.header, packed: r.packed}, nil)
+	doc.release = release
+	return doc, nil
 }
 
 // fly is the one flight of a key. It is detached from the context of whoever

@@ -18,13 +18,17 @@ const (
 	packLevel = 5
 	// zstdWindow bounds what an encoder, and each client, holds in memory.
 	zstdWindow = 1 << 20
+	// maxRepacks is how many big documents are packed with zstd while they are
+	// sent: an encoder takes 3 MB.
+	maxRepacks = 16
 )
 
 // packer packs and unpacks. Its tools are big and are used again.
 type packer struct {
-	gzips   sync.Pool // of *gzip.Writer
-	gunzips sync.Pool // of *gzip.Reader
-	zstds   sync.Pool // of *zstd.Encoder
+	gzips   sync.Pool     // of *gzip.Writer
+	gunzips sync.Pool     // of *gzip.Reader
+	zstds   sync.Pool     // of *zstd.Encoder
+	repacks chan struct{} // holds an element for each document that is packed with zstd on its way
 }
 
 // render runs render and returns what it wrote, packed, and its header.

@@ -232,7 +232,16 @@ func TestAWaiterIsNotLeftWithoutItsDocument(t *testing.T) {
 	newer := testKey
 	newer.ID = "rev-2"
 	mustMake(t, d, newer, renders([]byte("newer")))
-	wantDocument(t, d.opened(t.Context(), testKey, r), identity)
+	wantDocument(t, mustOpen(t, d, testKey, r), identity)
+}
+
+func mustOpen(t *testing.T, d *Documents, key DocumentKey, r *rendered) *Document {
+	t.Helper()
+	doc, err := d.opened(t.Context(), key, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
 
 // A flight that begins when another has just landed renders nothing.
@@ -245,7 +254,7 @@ func TestAFlightAfterAnother(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantDocument(t, d.opened(t.Context(), testKey, r), identity)
+			wantDocument(t, mustOpen(t, d, testKey, r), identity)
 		})
 	}
 }

@@ -17,8 +17,8 @@ const (
 // ready and wins ties; zstd is chosen where it is liked better, or gzip is not
 // accepted. Tokens count only as they are: of bun's "gzip/deflate" nothing is
 // known, so it gets identity. Identity is what remains, even where a client
-// refuses it: an answer beats a 406.
-func encodingOf(h http.Header) string {
+// refuses it: an answer beats a 406. Without zstd the second choice is returned.
+func encodingOf(h http.Header, zstdToo bool) string {
 	const unsaid = -1
 	gzip, zstd, plain, others := float64(unsaid), float64(unsaid), 0.0, 0.0
 	for _, line := range h.Values("Accept-Encoding") {
@@ -41,6 +41,9 @@ func encodingOf(h http.Header) string {
 	}
 	if zstd == unsaid {
 		zstd = others
+	}
+	if !zstdToo {
+		zstd = 0
 	}
 	switch best := max(gzip, zstd); {
 	case best == 0 || plain > best:

@@ -29,12 +29,17 @@ func TestEncodingOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := encodingOf(http.Header{"Accept-Encoding": {tt.header}}); got != tt.want {
+			if got := encodingOf(http.Header{"Accept-Encoding": {tt.header}}, true); got != tt.want {
 				t.Errorf("encodingOf(%q) = %q, want %q", tt.header, got, tt.want)
 			}
 		})
 	}
-	if got := encodingOf(http.Header{}); got != identity {
+	for header, want := range map[string]string{"gzip;q=0.5, zstd": "gzip", "zstd": "identity", "gzip;q=0, *": "identity"} {
+		if got := encodingOf(http.Header{"Accept-Encoding": {header}}, false); got != want {
+			t.Errorf("encodingOf(%q) without zstd = %q, want %q", header, got, want)
+		}
+	}
+	if got := encodingOf(http.Header{}, true); got != identity {
 		t.Errorf("without a header: %q, want identity", got)
 	}
 }

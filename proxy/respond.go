@@ -3,6 +3,7 @@ package proxy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -67,8 +68,12 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	encoding := encodingOf(r.Header)
+	encoding := encodingOf(r.Header, true)
 	body, length, err := doc.Open(encoding)
+	if errors.Is(err, cache.ErrBusy) {
+		encoding = encodingOf(r.Header, false)
+		body, length, err = doc.Open(encoding)
+	}
 	if err != nil {
 		return err
 	}
