@@ -29,7 +29,11 @@ type DirConfig struct {
 	// written may then be theirs, so leftovers go when they are a day old, and
 	// the store's size, which they change, is not counted. A Precondition is
 	// kept against the writers of this process alone.
-	Shared  bool
+	Shared bool
+	// Within is a directory above Path that is never made anew: where it is
+	// gone, so is its volume, and what comes back must find its place free.
+	// "": none; Path is then made wherever it is missing.
+	Within  string
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
@@ -51,6 +55,7 @@ type Dir struct {
 	run      string // begins the name of every temporary file of this process
 	durable  bool
 	shared   bool
+	within   string // see DirConfig
 	disk     *diskv.Diskv
 	clock    revClock
 	seed     maphash.Seed
@@ -92,6 +97,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 		run:     rand.Text()[:8],
 		durable: cfg.Durable,
 		shared:  cfg.Shared,
+		within:  cfg.Within,
 		seed:    maphash.MakeSeed(),
 		rooted:  newLRU[struct{}](maxRooted),
 		metrics: cfg.Metrics,

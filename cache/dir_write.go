@@ -18,7 +18,7 @@ func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 		return nil, err
 	}
 	f, err := d.createTemp()
-	if errors.Is(err, fs.ErrNotExist) && !d.durable {
+	if errors.Is(err, fs.ErrNotExist) && !d.durable && d.mayBeMade() {
 		// A cache may be deleted while it is served, and begins anew. Where the
 		// durable store's directory is gone, so is its volume.
 		if err = os.MkdirAll(d.tmp, dirPerm); err == nil {
@@ -30,6 +30,15 @@ func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 		return nil, err
 	}
 	return &dirWriter{dir: d, key: key, owner: owner, file: file, temp: f}, nil
+}
+
+// mayBeMade reports whether the store's place is there.
+func (d *Dir) mayBeMade() bool {
+	if d.within == "" {
+		return true
+	}
+	_, err := os.Stat(d.within)
+	return err == nil
 }
 
 func (d *Dir) createTemp() (*os.File, error) {

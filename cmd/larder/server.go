@@ -94,7 +94,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	if err := srv.buildPrivate(ctx, s, info, counters); err != nil {
 		return err
 	}
-	srv.store, err = cache.OpenDir(cache.DirConfig{Path: srv.data.cachePath(), Metrics: counters, Log: srv.log})
+	srv.store, err = cache.OpenDir(cache.DirConfig{Path: srv.data.cachePath(), Within: srv.data.path, Metrics: counters, Log: srv.log})
 	if err != nil {
 		return err
 	}
