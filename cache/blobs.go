@@ -28,6 +28,8 @@ var (
 	ErrChanged = errors.New("cache: source changed during the download")
 	// ErrBusy: there was no place for the fill among those that run.
 	ErrBusy = errors.New("cache: too many downloads at once")
+	// ErrSlow: the fill has nothing to show for a long time. It goes on.
+	ErrSlow = errors.New("cache: the download does not begin")
 	// ErrClosed: the Blobs was closed.
 	ErrClosed = errors.New("cache: closed")
 	// ErrNotStored is returned by Blob.Wait where the store failed, so that the
@@ -52,6 +54,9 @@ const (
 	maxFlights = 16384
 	// placeWait bounds the wait for a place.
 	placeWait = time.Minute
+	// beginWait bounds Get's wait for something to show. The least patient of
+	// clients, yarn 1, gives up after 30 s of silence.
+	beginWait = 25 * time.Second
 	// maxBad is how many keys whose bytes were wrong are remembered.
 	maxBad = 4096
 	// maxKnown is how many rotten blobs are remembered that cannot be deleted.
@@ -65,7 +70,7 @@ type Blobs struct {
 	sidecars sidecars
 	bad      *lru.Cache[string, badBytes]
 	badFor   time.Duration
-	places   chan struct{} // holds an element for each fill that runs
+	places   *places
 	checks   *Checks
 	known    *lru.Cache[string, string] // revisions of rotten blobs that could not be taken away, by key
 	metrics  *metrics.Metrics
@@ -95,7 +100,7 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 		sidecars: sidecars{store: cfg.Store, recent: newLRU[BlobMeta](maxSidecars)},
 		bad:      newLRU[badBytes](maxBad),
 		badFor:   cfg.BadFor,
-		places:   make(chan struct{}, cfg.MaxFills),
+		places:   newPlaces(cfg.MaxFills, placeWait),
 		metrics:  cfg.Metrics,
 		log:      logOrDiscard(cfg.Log),
 		checks:   NewChecks(),
@@ -119,6 +124,8 @@ func newLRU[V any](size int) *lru.Cache[string, V] {
 // something to show: its size (or that it has none) and, for a blob over 64
 // KB, first bytes; for one up to 64 KB, the whole, verified. Where a source
 // does not tell the size, up to 1 MB is awaited for the end, which tells it.
+// None of this takes longer than 25 s: then the error is ErrSlow, and the fill
+// goes on for whoever asks again.
 //
 // ctx bounds the caller's waits, those of Get and those of the Blob's Read,
 // never the fill. The caller closes the Blob.
@@ -188,26 +195,6 @@ func (b *Blobs) leave(f *fill) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.flights, f.key)
-}
-
-// place waits for one of the places for fills that run at once.
-func (b *Blobs) place(ctx context.Context) (release func(), err error) {
-	release = func() { <-b.places }
-	select {
-	case b.places <- struct{}{}: // without the price of a timer
-		return release, nil
-	default:
-	}
-	patience := time.NewTimer(placeWait)
-	defer patience.Stop()
-	select {
-	case b.places <- struct{}{}:
-		return release, nil
-	case <-patience.C:
-		return nil, ErrBusy
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // lookupTries is how often a blob is looked up anew because a fill has replaced

@@ -90,8 +90,12 @@ func (b *Blob) Meta() BlobMeta {
 
 // begin waits until the fill has something to show.
 func (b *Blob) begin(ctx context.Context) error {
-	s, err := b.fill.await(ctx, 0)
+	waiting, cancel := context.WithTimeout(ctx, beginWait)
+	defer cancel()
+	s, err := b.fill.await(waiting, 0)
 	switch {
+	case err != nil && ctx.Err() == nil:
+		return ErrSlow
 	case err != nil:
 		return err
 	case s.end == failed:

@@ -68,7 +68,12 @@ func (s *Server) blob(ctx context.Context, reg *upstream.Registry, route npm.Rou
 		s.bringBack(ctx, key)
 	}
 	if !reg.Held(ctx) {
-		return s.cfg.Blobs.Get(ctx, key, reg.Tarball(route.Name, route.File))
+		blob, err := s.cfg.Blobs.Get(ctx, key, reg.Tarball(route.Name, route.File))
+		if errors.Is(err, cache.ErrSlow) || errors.Is(err, cache.ErrBusy) {
+			return nil, &npm.Error{Kind: npm.Unavailable, Op: "proxy.tarball", Name: route.Name, Err: err,
+				Msg: "upstream " + reg.Name() + " is slow to send " + route.File + ": ask again"}
+		}
+		return blob, err
 	}
 	blob, err := s.cfg.Blobs.Open(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {

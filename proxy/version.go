@@ -12,6 +12,10 @@ import (
 	"larder/upstream"
 )
 
+// versionTime bounds the questions that one answer about a version may take:
+// yarn 1 hangs up after 30 s of silence.
+const versionTime = 25 * time.Second
+
 // version answers GET /NAME/VERSION, where VERSION is a version, a dist-tag or
 // a range.
 func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
@@ -28,7 +32,9 @@ func (s *Server) version(x *exchange, r *http.Request, route npm.Route) error {
 		return x.hostedVersion(r, src.hosted, route.Version, target)
 	}
 	started := time.Now()
-	manifest, from, err := s.manifest(r.Context(), x.client, src.upstream, route, target)
+	ctx, cancel := context.WithTimeout(r.Context(), versionTime)
+	defer cancel()
+	manifest, from, err := s.manifest(ctx, x.client, src.upstream, route, target)
 	x.waitedSince(started)
 	if err != nil {
 		return err

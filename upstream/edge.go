@@ -80,11 +80,11 @@ func (e *edge) ask(ctx context.Context, req *http.Request, ex *exchange) (*http.
 	if e.Held(ctx) {
 		return nil, e.NotHeld(ctx, ex.subject)
 	}
-	if err := e.docSlots.Acquire(ctx, 1); err != nil {
-		return nil, named(e.remote.transportFailure(ctx, err).err, ex.subject)
+	deadline := time.Now().Add(e.cfg.DocumentTimeout)
+	if err := e.documentSlot(ctx, deadline); err != nil {
+		return nil, named(err, ex.subject)
 	}
 	defer e.docSlots.Release(1)
-	deadline := time.Now().Add(e.cfg.DocumentTimeout)
 	var resp *http.Response
 	err := e.persist(ctx, ex.subject, ex.tries, func(ctx context.Context, base *url.URL) *failure {
 		start := time.Now()
@@ -107,6 +107,20 @@ func (e *edge) ask(ctx context.Context, req *http.Request, ex *exchange) (*http.
 		return nil, err
 	}
 	return resp, nil
+}
+
+// documentSlot waits for one of the places for documents, not past deadline:
+// where upstream hangs they are all taken.
+func (e *edge) documentSlot(ctx context.Context, deadline time.Time) *npm.Error {
+	waiting, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	switch err := e.docSlots.Acquire(waiting, 1); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return e.remote.transportFailure(ctx, err).err
+	}
+	return &npm.Error{Kind: npm.Timeout, Op: "upstream " + e.cfg.Name, Msg: fmt.Sprintf("upstream %s is too slow for all that is asked of it", e.cfg.Name)}
 }
 
 // once asks one base URL once.

@@ -22,6 +22,9 @@ type tarball struct {
 	file     string
 }
 
+// Group is the upstream, whose downloads share its fate (cache.Grouped).
+func (t *tarball) Group() string { return t.registry.cfg.Name }
+
 // Expect finds out what the tarball must hash to, and where it is if not where
 // tarballs are by convention. It asks what costs least first: a frozen install
 // asks for tarballs alone, and must not drag in megabytes of packuments.

@@ -114,9 +114,12 @@ func (r *Registry) fetch(ctx context.Context, name string, form npm.Form, force 
 	}
 }
 
-// gaveUp is the error of a caller who stopped waiting.
+// gaveUp is the error of a caller who stopped waiting. The flight goes on.
 func (r *Registry) gaveUp(ctx context.Context, name string) error {
-	return fmt.Errorf("upstream.Packument %s: %w", name, context.Cause(ctx))
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &npm.Error{Kind: npm.Timeout, Op: "upstream " + r.cfg.Name, Name: name, Msg: fmt.Sprintf("upstream %s sent no answer in time", r.cfg.Name)}
+	}
+	return fmt.Errorf("upstream %s: %s: %w", r.cfg.Name, name, context.Cause(ctx))
 }
 
 // formToAsk returns the form to ask upstream for, to get one that form can be

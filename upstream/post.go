@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"larder/npm"
@@ -17,6 +18,9 @@ const postTimeout = 5 * time.Second
 func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
 	if r.Held(ctx) {
 		return nil, r.NotHeld(ctx, path)
+	}
+	if err := r.posts.get(r.now()); err != nil {
+		return nil, named(err, path)
 	}
 	if down, last := r.breaker.down(); down {
 		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: breakerPause}
@@ -35,9 +39,36 @@ func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, 
 	}
 	r.metrics.Request("other", outcome, time.Since(start))
 	if f != nil {
+		if f.outcome == "timeout" || npm.KindOf(f.err) == npm.Timeout {
+			r.posts.set(f.err, r.now().Add(retryPause))
+		}
 		return nil, named(f.err, path)
 	}
 	return answer, nil
+}
+
+// patience remembers that upstream let a Post wait in vain. npm, which asks for
+// an audit in two ways one after the other while an install waits, then waits
+// once.
+type patience struct {
+	mu    sync.Mutex // guards what follows
+	err   *npm.Error
+	until time.Time
+}
+
+func (p *patience) get(now time.Time) *npm.Error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		return p.err
+	}
+	return nil
+}
+
+func (p *patience) set(err *npm.Error, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err, p.until = err, until
 }
 
 func (r *Registry) post(ctx context.Context, path string, body []byte) ([]byte, *failure) {

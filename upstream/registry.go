@@ -45,7 +45,7 @@ type Config struct {
 	StaleWait            time.Duration // how long a request waits for upstream when a stale copy exists [3s]
 	HeaderTimeout        time.Duration // for response headers, connecting included [8s]
 	DocumentTimeout      time.Duration // to the first byte of a document, all tries together [20s]
-	IdleTimeout          time.Duration // silence in a body [30s]
+	IdleTimeout          time.Duration // silence in a tarball, which is then resumed; in a document, which clients see nothing of before it is whole, HeaderTimeout if that is less [15s]
 	RetryBudget          time.Duration // for all tries but the last [10s]
 
 	Offline   bool   // no request is sent, until SetOffline says otherwise; what is cached is served, whatever its age
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.StaleWait, 3*time.Second)
 	orDuration(&c.HeaderTimeout, 8*time.Second)
 	orDuration(&c.DocumentTimeout, 20*time.Second)
-	orDuration(&c.IdleTimeout, 30*time.Second)
+	orDuration(&c.IdleTimeout, 15*time.Second)
 	orDuration(&c.RetryBudget, 10*time.Second)
 	if len(c.Match) == 0 {
 		c.Match = []string{"**"}
@@ -163,6 +163,7 @@ type Registry struct {
 	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
 	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
 
+	posts     patience
 	isOffline atomic.Bool
 }
 

@@ -159,9 +159,9 @@ func (m *remote) checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 // send sends one request and waits for the response's header, for at most
-// HeaderTimeout and not past deadline where that is not zero. The body fails
-// by itself after IdleTimeout of silence, or where its first byte does not
-// come before deadline. Closing it ends the exchange. Errors are failures.
+// HeaderTimeout and not past deadline, which is zero for a tarball. The body
+// fails by itself after IdleTimeout of silence (a document after HeaderTimeout,
+// if that is less), or where its first byte does not come before deadline. Closing it ends the exchange. Errors are failures.
 func (m *remote) send(ctx context.Context, method string, u *url.URL, header http.Header, body []byte, deadline time.Time) (*http.Response, *failure) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watch := &watchdog{cancel: cancel, upstream: m.name, deadline: deadline}
@@ -180,11 +180,15 @@ func (m *remote) send(ctx context.Context, method string, u *url.URL, header htt
 		defer cancel(nil)
 		return nil, m.transportFailure(ctx, err)
 	}
+	silence := m.idleTimeout
+	if !deadline.IsZero() {
+		silence = min(silence, m.headerTimeout)
+	}
 	resp.Body = &watchedBody{
 		ReadCloser: resp.Body,
 		cause:      func() error { return context.Cause(ctx) },
 		watch:      watch,
-		silence:    m.idleTimeout,
+		silence:    silence,
 	}
 	return resp, nil
 }

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -69,7 +68,7 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, Provenance{}, fmt.Errorf("upstream %s: %s: %w", r.cfg.Name, ex.subject, context.Cause(ctx))
+			return nil, Provenance{}, r.gaveUp(ctx, ex.subject)
 		case landed := <-flight:
 			if landed.Err != nil {
 				return nil, Provenance{}, landed.Err
