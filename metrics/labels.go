@@ -68,7 +68,7 @@ func storeOps() []string {
 }
 
 func upstreamKinds() []string {
-	return []string{"document", "tarball", Other}
+	return []string{"document", "tarball", "probe", Other}
 }
 
 func upstreamOutcomes() []string {

@@ -14,6 +14,7 @@ type upstreamVecs struct {
 	stale    *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
 	offline  *prometheus.GaugeVec
+	url      *prometheus.GaugeVec
 	takedownVecs
 }
 
@@ -26,6 +27,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 		stale:    f.counterVec("upstream_stale_served_total", "Answers from an old copy because the upstream failed or was slow.", "upstream"),
 		breaker:  f.gaugeVec("upstream_breaker_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "upstream"),
 		offline:  f.gaugeVec("upstream_offline", "1 while the upstream is not to be asked because an administrator said so.", "upstream"),
+		url:      f.gaugeVec("upstream_url_index", "Which of the upstream's URLs is asked first: 0 is the first, anything else stands in for it.", "upstream"),
 
 		takedownVecs: newTakedownVecs(f),
 	}
@@ -36,7 +38,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 type Upstream struct {
 	kinds                    map[string]exchange
 	retries, received, stale prometheus.Counter
-	breaker, offline         prometheus.Gauge
+	breaker, offline, url    prometheus.Gauge
 	takedowns
 }
 
@@ -58,6 +60,7 @@ func (m *Metrics) Upstream(name string) *Upstream {
 		stale:    v.stale.WithLabelValues(name),
 		breaker:  v.breaker.WithLabelValues(name),
 		offline:  v.offline.WithLabelValues(name),
+		url:      v.url.WithLabelValues(name),
 
 		takedowns: v.takedownVecs.of(name),
 	}
@@ -71,7 +74,7 @@ func (m *Metrics) Upstream(name string) *Upstream {
 }
 
 // Request counts one HTTP exchange with upstream: kind is "document",
-// "tarball" or "other"; outcome "ok", "not_modified", "not_found", "refused",
+// "tarball", "probe" or "other"; outcome "ok", "not_modified", "not_found", "refused",
 // "error" (5xx, 429), "bad" (bytes that cannot be right), "held_back"
 // (a document that is not believed), "timeout",
 // "unreachable" or "canceled".
@@ -117,6 +120,13 @@ func (u *Upstream) Breaker(state string) {
 func (u *Upstream) Offline(on bool) {
 	if u != nil {
 		u.offline.Set(truth(on))
+	}
+}
+
+// URL says which of the upstream's URLs is asked first.
+func (u *Upstream) URL(index int) {
+	if u != nil {
+		u.url.Set(float64(index))
 	}
 }
 

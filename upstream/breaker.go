@@ -13,15 +13,10 @@ import (
 	"larder/npm"
 )
 
-const (
-	// breakerSubjects is how many different packages must fail in a row, with
-	// no answer in between, for the breaker to open: a single package that
-	// upstream cannot serve says nothing about the others.
-	breakerSubjects = 5
-	// breakerPause is how long an open breaker refuses before it lets one
-	// request through to see whether upstream is back.
-	breakerPause = 10 * time.Second
-)
+// breakerSubjects is how many different packages must fail in a row, with no
+// answer in between, for the breaker to open: a single package that upstream
+// cannot serve says nothing about the others.
+const breakerSubjects = 5
 
 // errNeutral tells gobreaker of an exchange that says nothing about upstream.
 var errNeutral = errors.New("given up")
@@ -29,9 +24,8 @@ var errNeutral = errors.New("given up")
 // breaker keeps an upstream that is down from being waited for: what is held
 // is then served at once, and what is not fails at once.
 type breaker struct {
-	upstream string
-	log      *slog.Logger
-	circuit  *gobreaker.TwoStepCircuitBreaker[struct{}]
+	breakerConfig
+	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu      sync.Mutex          // guards what follows; never held while calling circuit
 	failing map[string]struct{} // subjects that failed since the last answer
@@ -39,21 +33,30 @@ type breaker struct {
 	turned  string              // a change of state that is not yet logged
 }
 
-func newBreaker(upstream string, m *metrics.Upstream, log *slog.Logger) *breaker {
-	b := &breaker{upstream: upstream, log: log, failing: make(map[string]struct{})}
+// breakerConfig configures a breaker.
+type breakerConfig struct {
+	upstream string
+	pause    time.Duration // how long it refuses before it lets one request through to see whether upstream is back
+	opened   func()        // called when it has opened
+	metrics  *metrics.Upstream
+	log      *slog.Logger
+}
+
+func newBreaker(cfg breakerConfig) *breaker {
+	b := &breaker{breakerConfig: cfg, failing: make(map[string]struct{})}
 	b.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        upstream,
-		Timeout:     breakerPause,
+		Name:        cfg.upstream,
+		Timeout:     cfg.pause,
 		ReadyToTrip: func(gobreaker.Counts) bool { return b.manyFail() },
 		IsExcluded:  func(err error) bool { return err == errNeutral },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
-			m.Breaker(to.String())
+			b.metrics.Breaker(to.String())
 			b.mu.Lock()
 			b.turned = to.String()
 			b.mu.Unlock()
 		},
 	})
-	m.Breaker(gobreaker.StateClosed.String())
+	b.metrics.Breaker(gobreaker.StateClosed.String())
 	return b
 }
 
@@ -69,7 +72,7 @@ func (b *breaker) allow(subject string) (done func(*failure), err error) {
 			Op:         "upstream " + b.upstream,
 			Name:       subject,
 			Msg:        last,
-			RetryAfter: breakerPause,
+			RetryAfter: b.pause,
 			Err:        err,
 		}
 	}
@@ -124,7 +127,8 @@ func (b *breaker) announce() {
 	b.mu.Unlock()
 	switch state {
 	case gobreaker.StateOpen.String():
-		b.log.Warn("upstream is down: copies are served without asking it", "reason", last, "pause", breakerPause)
+		b.log.Warn("upstream is down: copies are served without asking it", "reason", last, "pause", b.pause)
+		b.opened()
 	case gobreaker.StateClosed.String():
 		b.log.Info("upstream is back")
 	}

@@ -28,8 +28,10 @@ func settle(t *testing.T, b *breaker, subject string, f *failure) {
 	done(f)
 }
 
+const testPause = 10 * time.Second
+
 func newTestBreaker() *breaker {
-	return newBreaker("npm", nil, slog.New(slog.DiscardHandler))
+	return newBreaker(breakerConfig{upstream: "npm", pause: testPause, opened: func() {}, log: slog.New(slog.DiscardHandler)})
 }
 
 func TestBreakerOpensForManyPackagesOnly(t *testing.T) {
@@ -87,10 +89,10 @@ func TestBreakerProbesAfterAPause(t *testing.T) {
 		}
 		_, err := b.allow("a")
 		wantError(t, err, npm.Unavailable, "no route")
-		if asError(err).RetryAfter != breakerPause {
+		if asError(err).RetryAfter != testPause {
 			t.Errorf("RetryAfter %s", asError(err).RetryAfter)
 		}
-		time.Sleep(breakerPause + 1)
+		time.Sleep(testPause + 1)
 		probe, err := b.allow("a")
 		if err != nil {
 			t.Fatalf("no probe after the pause: %v", err)
@@ -102,7 +104,7 @@ func TestBreakerProbesAfterAPause(t *testing.T) {
 		if _, err := b.allow("a"); err == nil {
 			t.Error("the failed probe did not keep it open")
 		}
-		time.Sleep(breakerPause + 1)
+		time.Sleep(testPause + 1)
 		settle(t, b, "a", nil)
 		if open, _ := b.down(); open {
 			t.Error("the good probe did not close it")

@@ -23,7 +23,7 @@ func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, 
 		return nil, named(err, path)
 	}
 	if down, last := r.breaker.down(); down {
-		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: breakerPause}
+		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: r.cfg.BreakerPause}
 	}
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -72,7 +72,7 @@ func (p *patience) set(err *npm.Error, until time.Time) {
 }
 
 func (r *Registry) post(ctx context.Context, path string, body []byte) ([]byte, *failure) {
-	base := r.remote.bases[r.preferred.get(time.Now())]
+	base := r.remote.bases[r.preferred.get()]
 	u, err := joinPath(base, path, "")
 	if err != nil {
 		return nil, r.remote.badFailure("cannot be asked that", err)

@@ -47,6 +47,7 @@ type Config struct {
 	DocumentTimeout      time.Duration // to the first byte of a document, all tries together [20s]
 	IdleTimeout          time.Duration // silence in a tarball, which is then resumed; in a document, which clients see nothing of before it is whole, HeaderTimeout if that is less [15s]
 	RetryBudget          time.Duration // for all tries but the last [10s]
+	BreakerPause         time.Duration // between probes of an upstream that is down [10s]
 
 	Offline   bool   // no request is sent, until SetOffline says otherwise; what is cached is served, whatever its age
 	Via       string // this server's name in Via headers; an upstream request that would loop is refused by the other end
@@ -75,6 +76,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.DocumentTimeout, 20*time.Second)
 	orDuration(&c.IdleTimeout, 15*time.Second)
 	orDuration(&c.RetryBudget, 10*time.Second)
+	orDuration(&c.BreakerPause, 10*time.Second)
 	if len(c.Match) == 0 {
 		c.Match = []string{"**"}
 	}
@@ -151,6 +153,7 @@ type Registry struct {
 	docSlots  *semaphore.Weighted // Config.Concurrency each
 	tgzSlots  *semaphore.Weighted
 	preferred preference
+	probes    *probes
 
 	entries  *lru.Cache[string, *entry]
 	absent   *absences
@@ -211,7 +214,11 @@ func New(cfg Config) (*Registry, error) {
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)
 	r.alarms = &alarms{log: r.log, metrics: r.metrics}
-	r.breaker = newBreaker(cfg.Name, r.metrics, r.log)
+	r.probes = newProbes()
+	r.breaker = newBreaker(breakerConfig{
+		upstream: cfg.Name, pause: cfg.BreakerPause, opened: r.probe, metrics: r.metrics, log: r.log,
+	})
+	r.metrics.URL(0)
 	r.documents = &http.Client{Transport: &httpcache.Transport{
 		Cache:     cfg.Responses,
 		Transport: &edge{r},
@@ -222,6 +229,7 @@ func New(cfg Config) (*Registry, error) {
 // Close waits for background revalidations until ctx is done; those that still
 // run are then cancelled and waited for, and the error is ctx's.
 func (r *Registry) Close(ctx context.Context) error {
+	r.probes.close()
 	err := r.flights.close(ctx)
 	r.budget.empty()
 	r.remote.transport.CloseIdleConnections()
@@ -241,14 +249,18 @@ func (r *Registry) Matches(name string) bool {
 	return false
 }
 
-// State describes the registry for health checks: "ok", "offline" or "down",
-// and for the last the most recent error in one sentence.
+// State describes the registry for health checks: "ok", "offline" or "down". The
+// reason is for "down" the most recent error in one sentence, and for "ok" which
+// URL stands in, if one does.
 func (r *Registry) State() (state, reason string) {
 	if r.Offline() {
 		return "offline", ""
 	}
 	if down, reason := r.breaker.down(); down {
 		return "down", reason
+	}
+	if k := r.preferred.get(); k > 0 {
+		return "ok", fmt.Sprintf("%s stands in for the first URL, which is down", r.remote.bases[k].Host)
 	}
 	return "ok", ""
 }

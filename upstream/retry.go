@@ -4,14 +4,14 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/url"
-	"sync"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	maxTries     = 3                      // of one request; a round over all URLs is one
 	firstBackoff = 250 * time.Millisecond // doubled for each further try, with full jitter
-	failoverFor  = 30 * time.Second       // how long a further URL is asked first after the first one failed
 )
 
 // persist calls try with one base URL after another until one gives an answer,
@@ -19,7 +19,7 @@ const (
 // the package in question, by which the breaker tells one bad package from a
 // bad upstream. The error is an *npm.Error.
 func (r *Registry) persist(ctx context.Context, subject string, tries int, try func(ctx context.Context, base *url.URL) *failure) error {
-	done, err := r.breaker.allow(subject)
+	done, err := r.breaker.allow(family(subject))
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,17 @@ func (r *Registry) persist(ctx context.Context, subject string, tries int, try f
 	}
 	err = named(f.err, subject)
 	return err
+}
+
+// family returns what stands for a subject before the breaker: a package's name
+// for itself, and a service for all its documents, however many there are.
+func family(subject string) string {
+	const depth = 5 // "/-/npm/v1/attestations", cut at its slashes
+	if !strings.HasPrefix(subject, "/-/") {
+		return subject
+	}
+	segments := strings.SplitN(subject, "/", depth+1)
+	return strings.Join(segments[:min(depth, len(segments))], "/")
 }
 
 func (r *Registry) rounds(ctx context.Context, tries int, try func(ctx context.Context, base *url.URL) *failure) *failure {
@@ -57,14 +68,14 @@ func (r *Registry) rounds(ctx context.Context, tries int, try func(ctx context.C
 // round tries the URLs in turn, going on to the next only where one is down.
 func (r *Registry) round(ctx context.Context, try func(ctx context.Context, base *url.URL) *failure) *failure {
 	bases := r.remote.bases
-	first := r.preferred.get(time.Now())
+	first := r.preferred.get()
 	var f *failure
 	for i := range bases {
 		k := (first + i) % len(bases)
 		f = try(ctx, bases[k])
 		if f == nil || !f.down {
 			if i > 0 {
-				r.preferred.set(k, time.Now())
+				r.prefer(k)
 			}
 			return f
 		}
@@ -91,24 +102,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // preference is which of the configured URLs is asked first: the first one,
-// but for a while after another had to stand in.
-type preference struct {
-	mu    sync.Mutex // guards the fields below
-	index int
-	until time.Time
-}
+// until another had to stand in, and again when a probe finds it back.
+type preference struct{ index atomic.Int64 }
 
-func (p *preference) get(now time.Time) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if now.After(p.until) {
-		p.index = 0
-	}
-	return p.index
-}
+func (p *preference) get() int { return int(p.index.Load()) }
 
-func (p *preference) set(index int, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.index, p.until = index, now.Add(failoverFor)
-}
+// set reports whether that is a change.
+func (p *preference) set(index int) bool { return p.index.Swap(int64(index)) != int64(index) }

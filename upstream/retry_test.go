@@ -105,13 +105,13 @@ func TestFurtherURLsStandIn(t *testing.T) {
 
 func TestPreference(t *testing.T) {
 	var p preference
-	now := time.Now()
-	p.set(2, now)
-	if got := p.get(now.Add(failoverFor)); got != 2 {
-		t.Errorf("URL %d is asked first, want 2", got)
-	}
-	if got := p.get(now.Add(failoverFor + 1)); got != 0 {
-		t.Errorf("URL %d is asked first after a while, want 0", got)
+	for i, tt := range []struct {
+		set  int
+		news bool
+	}{{0, false}, {2, true}, {2, false}, {0, true}} {
+		if news := p.set(tt.set); news != tt.news || p.get() != tt.set {
+			t.Errorf("step %d: news %t, URL %d", i, news, p.get())
+		}
 	}
 }
 
