@@ -12,6 +12,7 @@ type upstreamVecs struct {
 	retries  *prometheus.CounterVec
 	received *prometheus.CounterVec
 	stale    *prometheus.CounterVec
+	recalled *prometheus.CounterVec
 	breaker  *prometheus.GaugeVec
 	offline  *prometheus.GaugeVec
 	url      *prometheus.GaugeVec
@@ -25,6 +26,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 		retries:  f.counterVec("upstream_retries_total", "Exchanges with an upstream that were tried again.", "upstream"),
 		received: f.counterVec("upstream_received_bytes_total", "Body bytes read from an upstream.", "upstream"),
 		stale:    f.counterVec("upstream_stale_served_total", "Answers from an old copy because the upstream failed or was slow.", "upstream"),
+		recalled: f.counterVec("upstream_absences_recalled_total", "Answers that something does not exist, from memory because the upstream could not be asked.", "upstream"),
 		breaker:  f.gaugeVec("upstream_breaker_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "upstream"),
 		offline:  f.gaugeVec("upstream_offline", "1 while the upstream is not to be asked because an administrator said so.", "upstream"),
 		url:      f.gaugeVec("upstream_url_index", "Which of the upstream's URLs is asked first: 0 is the first, anything else stands in for it.", "upstream"),
@@ -38,6 +40,7 @@ func newUpstreamVecs(f factory) upstreamVecs {
 type Upstream struct {
 	kinds                    map[string]exchange
 	retries, received, stale prometheus.Counter
+	recalled                 prometheus.Counter
 	breaker, offline, url    prometheus.Gauge
 	takedowns
 }
@@ -58,6 +61,7 @@ func (m *Metrics) Upstream(name string) *Upstream {
 		retries:  v.retries.WithLabelValues(name),
 		received: v.received.WithLabelValues(name),
 		stale:    v.stale.WithLabelValues(name),
+		recalled: v.recalled.WithLabelValues(name),
 		breaker:  v.breaker.WithLabelValues(name),
 		offline:  v.offline.WithLabelValues(name),
 		url:      v.url.WithLabelValues(name),
@@ -120,6 +124,13 @@ func (u *Upstream) Breaker(state string) {
 func (u *Upstream) Offline(on bool) {
 	if u != nil {
 		u.offline.Set(truth(on))
+	}
+}
+
+// AbsenceRecalled counts a 404 from memory because upstream could not be asked.
+func (u *Upstream) AbsenceRecalled() {
+	if u != nil {
+		u.recalled.Inc()
 	}
 }
 

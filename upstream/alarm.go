@@ -60,6 +60,8 @@ func (a *alarms) sentence() string {
 // although clients are answered; nil if nothing is.
 func (r *Registry) Alarm() error {
 	r.reviewHeldBack()
+	r.credentials.review(r.now())
+	r.forbidden.review(r.now())
 	if s := r.alarms.sentence(); s != "" {
 		return errors.New(s)
 	}

@@ -76,7 +76,7 @@ func (r *Registry) askForm(ctx context.Context, name string, form npm.Form, last
 	ex := &exchange{
 		kind:    "document",
 		subject: name,
-		missing: "Not found: " + name,
+		missing: notFound(name),
 		accept:  acceptOf(form),
 		limit:   maxUnpacked,
 		tries:   maxTries,
@@ -128,7 +128,12 @@ func (r *Registry) learn(name string, asked npm.Form, a *answer, header http.Hea
 		}
 	}
 	e.confirm(a.revision)
+	r.judgeHeld(name, nil)
+	r.absent.clear(name)
 }
+
+// notFound is what there is to say of a package that does not exist.
+func notFound(name string) string { return "Not found: " + name }
 
 // acceptOf returns the Accept header that asks for a form. npm's own client
 // falls back the same way.

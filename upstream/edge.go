@@ -103,6 +103,7 @@ func (e *edge) ask(ctx context.Context, req *http.Request, ex *exchange) (*http.
 		e.metrics.Request(ex.kind, outcome, time.Since(start))
 		return f
 	})
+	e.judgeCredentials(ex.subject, err)
 	if err != nil {
 		return nil, err
 	}

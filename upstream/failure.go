@@ -145,9 +145,12 @@ func (m *remote) statusFailure(resp *http.Response, missing string) *failure {
 	switch status := resp.StatusCode; {
 	case status == http.StatusNotFound, status == http.StatusGone:
 		f.err.Kind, f.err.Msg, f.outcome = npm.NotFound, missing, "not_found"
+		if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+			f.err.Err = errSaidSo
+		}
 	case status == http.StatusUnauthorized:
 		f.err.Msg, f.outcome = fmt.Sprintf("upstream %s refused Larder's credentials", m.name), "refused"
-		f.err.Code = "upstream-credentials"
+		f.err.Code = codeCredentials
 	case status == http.StatusPaymentRequired, status == http.StatusForbidden, status == http.StatusUnavailableForLegalReasons:
 		f.err.Kind, f.outcome = npm.Forbidden, "refused"
 		if text != "" {

@@ -62,7 +62,7 @@ func (r *Registry) current(ctx context.Context, name string, form npm.Form, forc
 	case ok && !force && held.within(r.cfg.FreshFor, now):
 		return r.packument(name, held, Provenance{Outcome: Hit}), nil
 	case offline && !ok:
-		return nil, r.NotHeld(ctx, name)
+		return nil, r.recall(name, notFound(name), r.NotHeld(ctx, name))
 	case offline:
 		return r.packument(name, held, Provenance{Outcome: Stale}), nil
 	case !ok:
@@ -108,7 +108,7 @@ func (r *Registry) fetch(ctx context.Context, name string, form npm.Form, force 
 		return nil, r.gaveUp(ctx, name)
 	case landed := <-r.refresh(ctx, name, r.formToAsk(form, revision{form: form}), force):
 		if landed.Err != nil {
-			return nil, landed.Err
+			return nil, r.recall(name, notFound(name), landed.Err)
 		}
 		return landed.Val.(*answer).packument(r, name), nil
 	}
@@ -209,6 +209,7 @@ func (r *Registry) refused(ctx context.Context, name string, e *entry, err *npm.
 		e.hush(r.now().Add(heldBackPause), false)
 		return err
 	}
+	r.judgeHeld(name, err)
 	if err.Kind == npm.NotFound {
 		r.missing(ctx, name)
 	}

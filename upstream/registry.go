@@ -56,7 +56,7 @@ type Config struct {
 	Pins []string // versions that stay installable when upstream removes them; see npm.ParsePin
 
 	Responses *cache.Responses
-	Notes     *cache.Notes // remembers removed versions; nil: only until the process ends
+	Notes     *cache.Notes // remembers removed versions, and what never was; nil: only until the process ends
 	Vault     Vault        // puts their bytes aside; nil: they stay where they are, and are not served
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
@@ -154,17 +154,19 @@ type Registry struct {
 	tgzSlots  *semaphore.Weighted
 	preferred preference
 	probes    *probes
+	keeper    *absentKeeper
 
-	entries  *lru.Cache[string, *entry]
-	absent   *absences
-	quiet    *quiet // of small documents
-	distrust *distrust
-	alarms   *alarms
-	glances  chan struct{}              // holds an element for each that is under way
-	pins     map[string]map[string]bool // by name and version
-	flights  flights
-	fullOnly atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
-	abbrevs  atomic.Bool  // upstream has once sent an abbreviated document
+	entries                *lru.Cache[string, *entry]
+	absent                 *absences
+	quiet                  *quiet // of small documents
+	distrust               *distrust
+	alarms                 *alarms
+	credentials, forbidden *refusals
+	glances                chan struct{}              // holds an element for each that is under way
+	pins                   map[string]map[string]bool // by name and version
+	flights                flights
+	fullOnly               atomic.Int64 // until then (Unix seconds) upstream is taken to have no abbreviated form
+	abbrevs                atomic.Bool  // upstream has once sent an abbreviated document
 
 	posts     patience
 	isOffline atomic.Bool
@@ -214,11 +216,13 @@ func New(cfg Config) (*Registry, error) {
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)
 	r.alarms = &alarms{log: r.log, metrics: r.metrics}
+	r.credentials, r.forbidden = newRefusals(cfg.Name, r.alarms)
 	r.probes = newProbes()
 	r.breaker = newBreaker(breakerConfig{
 		upstream: cfg.Name, pause: cfg.BreakerPause, opened: r.probe, metrics: r.metrics, log: r.log,
 	})
 	r.metrics.URL(0)
+	r.keeper = r.keepAbsences()
 	r.documents = &http.Client{Transport: &httpcache.Transport{
 		Cache:     cfg.Responses,
 		Transport: &edge{r},
@@ -231,6 +235,7 @@ func New(cfg Config) (*Registry, error) {
 func (r *Registry) Close(ctx context.Context) error {
 	r.probes.close()
 	err := r.flights.close(ctx)
+	r.keeper.close()
 	r.budget.empty()
 	r.remote.transport.CloseIdleConnections()
 	return err

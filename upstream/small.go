@@ -53,7 +53,7 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 	if r.Held(ctx) {
 		a, ok, err := r.heldSmall(ctx, u)
 		if err == nil && !ok {
-			err = r.NotHeld(ctx, ex.subject)
+			err = r.recall(key, ex.missing, r.NotHeld(ctx, ex.subject))
 		}
 		return a.body, a.from, err
 	}
@@ -71,7 +71,7 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 			return nil, Provenance{}, r.gaveUp(ctx, ex.subject)
 		case landed := <-flight:
 			if landed.Err != nil {
-				return nil, Provenance{}, landed.Err
+				return nil, Provenance{}, r.recall(key, ex.missing, landed.Err)
 			}
 			a := landed.Val.(smallAnswer)
 			return a.body, a.from, nil
@@ -120,6 +120,7 @@ func (r *Registry) refreshSmall(ctx context.Context, u *url.URL, ex exchange, di
 			r.quiet.hush(key, r.now().Add(retryPause), a.from.Away)
 		} else {
 			r.quiet.lift(key)
+			r.absent.clear(key)
 		}
 		return a, nil
 	})

@@ -43,6 +43,7 @@ func (t *tarball) Open(ctx context.Context, location string, offset int64, valid
 		r.metrics.Request("tarball", outcome, time.Since(start))
 		return f
 	})
+	r.judgeCredentials(t.name, err)
 	if err != nil {
 		slot()
 		return nil, err
