@@ -418,3 +418,35 @@ func TestManyBasesOfTheViewAreNoMoreNames(t *testing.T) {
 		t.Error("the view makes room for made-up names")
 	}
 }
+
+// FuzzCachedPath asks for whatever path below the view: upstream never hears of
+// it, and nothing goes wrong inside.
+func FuzzCachedPath(f *testing.F) {
+	for _, seed := range []string{
+		"/lib", "/lib/-/lib-1.0.0.tgz", "/@acme%2flib/latest", "/-/package/lib/dist-tags", "/-/npm/v1/attestations/lib@1.0.0", "/-/npm/v1/keys",
+		"/-/v1/search?text=lib", "/-/view/cached/lib", "/../lib", "//", "/%2e%2e", "", "/lib/%5E1", "/-/metrics", "/-/whoami",
+	} {
+		for method := range uint8(3) {
+			f.Add(seed, method)
+		}
+	}
+	w := newWorld(f)
+	w.up.stock("lib", plain("1.0.0", "2.0.0")...)
+	w.get("/lib").want(f, 200)
+	w.get("/lib/-/lib-1.0.0.tgz").want(f, 200)
+	before := len(w.up.seen(""))
+	f.Fuzz(func(t *testing.T, path string, method uint8) {
+		name := []string{http.MethodGet, http.MethodPost, http.MethodPut}[int(method)%3]
+		r, err := http.NewRequest(name, "http://larder.test"+cachedPath+path, strings.NewReader("{}"))
+		if err != nil || r.URL.Host != "larder.test" {
+			return
+		}
+		status := (&world{Server: w.Server, t: t, proxy: w.proxy, up: w.up}).serve(r)
+		if status == http.StatusInternalServerError || status == http.StatusBadGateway || name == http.MethodPut && status < 400 {
+			t.Errorf("%s %q: status %d", name, path, status)
+		}
+		for _, r := range w.up.seen("")[before:] {
+			t.Fatalf("%s %q: asked upstream %s %s", name, path, r.Method, r.URL)
+		}
+	})
+}
