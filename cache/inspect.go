@@ -38,6 +38,8 @@ func (i *Inspector) Look(ctx context.Context, reads Store, o Info) error {
 		return i.document(ctx, reads, o.Key)
 	case kind == "head":
 		return i.response(ctx, reads, owner, o.Key)
+	case kind == "state":
+		return i.notes(ctx, reads, o.Key)
 	}
 	return nil // a body is read with its head; what is rotten stays so
 }
@@ -159,6 +161,23 @@ func (i *Inspector) response(ctx context.Context, reads Store, owner, key string
 		i.Log.Warn("a damaged answer of an upstream cannot be deleted", "key", h.body, "error", err)
 	}
 	return rot
+}
+
+// notes checks what was found out about a package.
+func (i *Inspector) notes(ctx context.Context, reads Store, key string) error {
+	o, err := reads.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer o.Close() // it was only read
+	data, err := io.ReadAll(io.LimitReader(o, maxNote+1))
+	if err != nil {
+		return err
+	}
+	if _, rest, err := unseal(noteSeal, data); err != nil || len(rest) > 0 {
+		return i.remove(ctx, o.Info, "notes about a package", errDamaged)
+	}
+	return nil
 }
 
 func isDamage(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, errSeal) }

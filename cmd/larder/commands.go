@@ -24,7 +24,7 @@ func rootCommand(environ []string) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand(environ, info), configCommand(environ, info), userCommand(environ, info), tokenCommand(environ, info),
-		hostedCommand(environ, info), offlineCommand(environ), versionCommand(info),
+		hostedCommand(environ, info), cacheCommand(environ, info), offlineCommand(environ), versionCommand(info),
 	)
 	return root
 }
