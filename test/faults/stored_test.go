@@ -122,8 +122,12 @@ func (w truth) checkFile(path string, data []byte, seen *census) error {
 
 // checkSidecar compares what lies beside a blob with the blob.
 func checkSidecar(blob string, data []byte) error {
+	if _, err := unseal(data); err != nil {
+		return err
+	}
+	_, text, _ := bytes.Cut(data, []byte("\n"))
 	var meta cache.BlobMeta
-	if err := json.Unmarshal(data, &meta); err != nil {
+	if err := json.Unmarshal(text, &meta); err != nil {
 		return err
 	}
 	content, err := os.ReadFile(blob)
