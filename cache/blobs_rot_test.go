@@ -172,6 +172,43 @@ func TestARottenBlobIsFetchedByItsOldHash(t *testing.T) {
 	}
 }
 
+// A blob whose sidecar is lost is still there, if the source knows its hash: it
+// is not downloaded again, and needs no upstream.
+func TestABlobWithoutASidecarIsAdopted(t *testing.T) {
+	tests := map[string]struct {
+		damage func(b bench, t *testing.T, data []byte)
+		want   error
+	}{
+		"lost":            {func(b bench, t *testing.T, _ []byte) { b.delete(t, blobKey+".meta") }, nil},
+		"damaged":         {func(b bench, t *testing.T, _ []byte) { b.put(t, blobKey+".meta", []byte("x")) }, nil},
+		"and other bytes": {func(b bench, t *testing.T, d []byte) { b.delete(t, blobKey+".meta"); b.put(t, blobKey, flipped(d, 3)) }, errReset},
+		"and no bytes":    {func(b bench, t *testing.T, _ []byte) { b.delete(t, blobKey+".meta"); b.delete(t, blobKey) }, errReset},
+		"right, with rot": {func(b bench, t *testing.T, d []byte) { b.put(t, blobKey, flipped(d, 3)) }, errReset},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			onStores(t, cache.BlobsConfig{}, func(t *testing.T, b bench) {
+				src := &source{data: randomBytes(1, 300*kb)}
+				wantAll(t, b.get(t, src), src.data)
+				tt.damage(b, t, src.data)
+				b.restart(t, cache.BlobsConfig{})
+				away := &source{data: src.data, open: func(context.Context, request, int) (*cache.Stream, error) { return nil, errReset }}
+				blob, err := b.Get(t.Context(), blobKey, away)
+				if !errors.Is(err, tt.want) {
+					t.Fatalf("Get: %v, want %v", err, tt.want)
+				}
+				if n := away.expects.Load(); n != 1 {
+					t.Errorf("the source was asked %d times", n)
+				}
+				if tt.want == nil {
+					wantAll(t, blob, src.data)
+					b.wantStored(t, src.data)
+				}
+			})
+		})
+	}
+}
+
 func gzipped(t *testing.T, n int) []byte {
 	t.Helper()
 	var buf bytes.Buffer

@@ -37,7 +37,10 @@ type fill struct {
 	expected Expectation
 	file     FollowReader
 
-	written int64 // bytes; the goroutine's own
+	written     int64 // bytes; like what follows, the goroutine's own
+	asked       bool  // the source has said the next two
+	expectation Expectation
+	unknown     error
 
 	progress
 }
@@ -101,6 +104,9 @@ func (f *fill) work(ctx context.Context) (meta BlobMeta, err error) {
 	if content, meta, err := f.blobs.lookup(ctx, f.key); err == nil {
 		f.file = content
 		f.expected = meta.expectation() // for who cannot read it there
+		return meta, nil
+	}
+	if meta, ok := f.adopt(ctx); ok {
 		return meta, nil
 	}
 	started := time.Now()

@@ -12,7 +12,7 @@ import (
 func (f *fill) locate(ctx context.Context) (*download, error) {
 	g := openGuess(ctx, f.src)
 	defer g.drop()
-	expected, unknown := f.src.Expect(ctx)
+	expected, unknown := f.expect(ctx)
 	expected, ok := f.remembered(ctx, expected, unknown)
 	if !ok {
 		return nil, unknown
@@ -37,6 +37,18 @@ func (f *fill) locate(ctx context.Context) (*download, error) {
 		return nil, cmp.Or(unknown, err)
 	}
 	return d, nil
+}
+
+// expect asks the source, once.
+func (f *fill) expect(ctx context.Context) (Expectation, error) {
+	if !f.asked {
+		f.asked = true
+		func() {
+			defer recovered(&f.unknown)
+			f.expectation, f.unknown = f.src.Expect(ctx)
+		}()
+	}
+	return f.expectation, f.unknown
 }
 
 // remembered returns what the bytes must be where the source says e, or cannot
