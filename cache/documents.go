@@ -72,8 +72,9 @@ type Documents struct {
 	volatileTurn chan struct{} // holds a token while a volatile document is rendered
 	closing      context.Context
 	stop         context.CancelFunc
-	mu           sync.Mutex // guards closed, and that renders is not added to once it is set
+	mu           sync.Mutex // guards closed and rendering, and that renders is not added to once closed is set
 	closed       bool
+	rendering    int
 	renders      sync.WaitGroup
 }
 

@@ -12,6 +12,10 @@ import (
 // renderTimeout bounds one render, with the waiting for its turn.
 const renderTimeout = time.Minute
 
+// maxRenders bounds the renders that run or wait for their turn. Who has asked
+// may have hung up, and asked under another name of this server's.
+const maxRenders = 16384
+
 // Make returns the document under key, rendering it if need be: once, however
 // many ask, detached from their contexts. render writes the identity bytes;
 // they are hashed and packed as they come and never held whole. Its error, or
@@ -72,9 +76,19 @@ func (d *Documents) fly(ctx context.Context, key DocumentKey, render func(contex
 		d.mu.Unlock()
 		return nil, ErrClosed
 	}
+	if d.rendering >= maxRenders {
+		d.mu.Unlock()
+		return nil, ErrBusy
+	}
+	d.rendering++
 	d.renders.Add(1)
 	d.mu.Unlock()
-	defer d.renders.Done()
+	defer func() {
+		d.mu.Lock()
+		d.rendering--
+		d.mu.Unlock()
+		d.renders.Done()
+	}()
 	defer func() {
 		// singleflight would let a panic end the process.
 		if p := recover(); p != nil {

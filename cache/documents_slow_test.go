@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"testing"
 	"testing/synctest"
 )
@@ -92,4 +93,34 @@ func TestSlowReadersOfLooseDocuments(t *testing.T) {
 		}
 		doc.Close()
 	})
+}
+
+// TestRendersAreBounded: whoever asks for volatile documents again and again,
+// and hangs up, does not fill the memory: they take turns.
+func TestRendersAreBounded(t *testing.T) {
+	d := newTestDocuments(t, NewMem())
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	ask := func(ctx context.Context, id string) error {
+		key := testKey
+		key.ID, key.Volatile = id, true
+		_, err := d.Make(ctx, key, func(ctx context.Context, _ io.Writer) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		return err
+	}
+	for n := range maxRenders {
+		if err := ask(gone, fmt.Sprint(n)); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	for rendering := 0; rendering < maxRenders; runtime.Gosched() {
+		d.mu.Lock()
+		rendering = d.rendering
+		d.mu.Unlock()
+	}
+	if err := ask(t.Context(), "one more"); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more: %v", err)
+	}
 }

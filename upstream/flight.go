@@ -17,7 +17,15 @@ import (
 // size over a slow line.
 const flightTimeout = 5 * time.Minute
 
-var errClosed = errors.New("the registry is closed")
+// maxFlights bounds the flights that run or wait for a place to run. Who has
+// asked may have hung up and asked for something else, any number of times,
+// while upstream hangs.
+const maxFlights = 16384
+
+var (
+	errClosed = errors.New("the registry is closed")
+	errFull   = errors.New("too many flights")
+)
 
 // flights runs what several callers may want at once, once. A flight is
 // detached from whoever started it: a caller who hangs up does not end it, and
@@ -35,9 +43,12 @@ type flights struct {
 // start runs fn under key, or joins the flight that is under way.
 func (f *flights) start(ctx context.Context, key string, fn func(ctx context.Context) (any, error)) <-chan singleflight.Result {
 	return f.group.DoChan(key, func() (result any, err error) {
-		ctx, land, ok := f.board(ctx)
-		if !ok {
-			return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream", Msg: "the server is shutting down", Err: errClosed}
+		ctx, land, err := f.board(ctx)
+		switch err {
+		case errClosed:
+			return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream", Msg: "the server is shutting down", Err: err}
+		case errFull:
+			return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream", Msg: "too many documents are being fetched at once", Err: err}
 		}
 		defer land()
 		// singleflight would bring a panic down on the whole process.
@@ -51,11 +62,15 @@ func (f *flights) start(ctx context.Context, key string, fn func(ctx context.Con
 }
 
 // board enters a flight into the books and returns its context; land leaves.
-func (f *flights) board(ctx context.Context) (flight context.Context, land func(), ok bool) {
+// Its error is errClosed or errFull.
+func (f *flights) board(ctx context.Context) (flight context.Context, land func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
-		return nil, nil, false
+	switch {
+	case f.closed:
+		return nil, nil, errClosed
+	case len(f.cancels) >= maxFlights:
+		return nil, nil, errFull
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTimeout)
 	id := f.next
@@ -71,7 +86,7 @@ func (f *flights) board(ctx context.Context) (flight context.Context, land func(
 		delete(f.cancels, id)
 		f.mu.Unlock()
 		f.running.Done()
-	}, true
+	}, nil
 }
 
 // close refuses new flights and waits for the running ones; when ctx is done it

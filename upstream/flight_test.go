@@ -3,8 +3,12 @@ package upstream
 import (
 	"context"
 	"errors"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+
+	"larder/npm"
 )
 
 func TestFlightThatPanicsIsAnError(t *testing.T) {
@@ -49,4 +53,34 @@ func TestFlightKeepsTheValuesOfItsCaller(t *testing.T) {
 	if landed.Val != "id" {
 		t.Errorf("value %v", landed.Val)
 	}
+}
+
+// TestFlightsAreBounded: whoever asks for other names again and again, and hangs
+// up, while upstream hangs, does not fill the memory.
+func TestFlightsAreBounded(t *testing.T) {
+	var f flights
+	for n := range maxFlights {
+		f.start(t.Context(), strconv.Itoa(n), func(ctx context.Context) (any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+	}
+	for f.count() < maxFlights {
+		runtime.Gosched()
+	}
+	landed := <-f.start(t.Context(), "one more", func(context.Context) (any, error) { return nil, nil })
+	if npm.KindOf(landed.Err) != npm.Unavailable || !errors.Is(landed.Err, errFull) {
+		t.Errorf("one more: %v", landed.Err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func (f *flights) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.cancels)
 }
