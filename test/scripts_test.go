@@ -41,6 +41,8 @@ func suites() []suite {
 		{"accounts", "/", []string{"npm-6", "npm-10", "npm-11", "pnpm-12"}},
 		{"company", "/", []string{"npm-11"}},
 		{"locked", "/", []string{"npm-6", "npm-11", "yarn-1", "yarn-4", "pnpm-9", "pnpm-12", "bun-1", "deno-2"}},
+		{"offline", "/", []string{"npm-11", "yarn-1", "yarn-4", "pnpm-12", "bun-1"}},
+		{"offline", "/npm/", []string{"npm-11", "pnpm-12"}},
 		{"monorepo", "/", []string{"lerna-9"}},
 	}
 }
