@@ -56,6 +56,7 @@ func (n *Notes) Get(ctx context.Context, owner, name string) []byte {
 	text, rest, err := unseal(noteSeal, data)
 	if err != nil || len(rest) > 0 {
 		n.metrics.IntegrityFailure()
+		n.metrics.Rotten("cache", onRead)
 		n.log.Warn("a note was damaged on disk", "key", key, "error", err)
 		return nil
 	}
