@@ -174,6 +174,26 @@ func TestADamagedDocument(t *testing.T) {
 	}
 }
 
+// Any byte of a document may change: it is noticed.
+func TestAnyByteOfADocument(t *testing.T) {
+	s := cache.NewMem()
+	publish(t, newPackages(t, Config{Store: s}), pkg{name: "lib", version: "1.0.0", manifest: map[string]any{"description": "of many letters"}})
+	good := raw(t, s, documentKey("lib"))
+	if _, err := decodeDocument(good); err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		bad := bytes.Clone(good)
+		bad[i] ^= 1
+		if _, err := decodeDocument(bad); !isDamage(err) {
+			t.Errorf("with another byte %d it is %v: …%q…", i, err, bad[max(0, i-20):min(len(bad), i+20)])
+		}
+		if _, err := decodeDocument(good[:i]); !isDamage(err) && i < len(good)-len(checksumLine) {
+			t.Errorf("its first %d bytes of %d are %v", i, len(good), err)
+		}
+	}
+}
+
 func TestALostTarball(t *testing.T) {
 	stores(t, func(t *testing.T, s cache.Store) {
 		p := newPackages(t, Config{Store: s})
@@ -260,6 +280,30 @@ func TestOrphans(t *testing.T) {
 func leaveOrphan(t *testing.T, _ *Packages, s cache.Store) {
 	t.Helper()
 	overwrite(t, s, owner("lib")+"/tgz-"+strings.Repeat("0a", blobHash/2), []byte("half a publish"))
+}
+
+// A version that is published after the scrub has read the document keeps its
+// tarball: the document is read again under the package's lock.
+func TestOrphansAreLookedForInThePresentDocument(t *testing.T) {
+	stores(t, func(t *testing.T, s cache.Store) {
+		p := newPackages(t, Config{Store: s, Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
+		publish(t, p, pkg{name: "lib", version: "1.0.0"})
+		i := p.Inspector("scrub", true)
+		if err := i.Look(t.Context(), s, cache.Info{Key: documentKey("lib")}); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, p, pkg{name: "lib", version: "1.1.0"})
+		err := s.Walk(t.Context(), owner("lib")+"/", func(o cache.Info) error {
+			if strings.HasSuffix(o.Key, documentFile) {
+				return nil // it is not read again
+			}
+			return i.Look(t.Context(), s, o)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, p, "lib")
+	})
 }
 
 // A publish that goes on while the scrub collects keeps its tarball, however

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -88,6 +89,31 @@ const documentFile = "/package.json"
 
 func documentKey(name string) string { return owner(name) + documentFile }
 
+// The JSON of a document is followed by a line with its checksum. One without
+// the line, which a person may have edited, is taken as it is.
+const (
+	checksumWord = "larder "
+	checksumLine = "\n" + checksumWord + "00000000\n"
+)
+
+func checksum(text []byte) string {
+	sum := crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli))
+	return fmt.Sprintf("%s%08x\n", checksumWord, sum)
+}
+
+// checkedText returns the JSON of a stored document.
+func checkedText(data []byte) ([]byte, error) {
+	end := len(data) - len(checksumLine) + 1
+	if end < 1 || data[end-1] != '\n' || !bytes.HasPrefix(data[end:], []byte(checksumWord)) {
+		return data, nil
+	}
+	text, line := data[:end], data[end:]
+	if string(line) != checksum(text) {
+		return nil, damaged("its checksum is another one")
+	}
+	return text, nil
+}
+
 // encode writes d as it is stored.
 func (d *document) encode() ([]byte, error) {
 	var out bytes.Buffer
@@ -96,16 +122,21 @@ func (d *document) encode() ([]byte, error) {
 	if err := enc.Encode(d); err != nil {
 		return nil, fmt.Errorf("encode document: %w", err)
 	}
+	out.WriteString(checksum(out.Bytes()))
 	return out.Bytes(), nil
 }
 
 // decodeDocument is the inverse of encode. Members that this format does not
 // have are refused: a newer release wrote them, and the next edit would lose them.
 func decodeDocument(data []byte) (*document, error) {
+	data, err := checkedText(data)
+	if err != nil {
+		return nil, err
+	}
 	var d document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	err := dec.Decode(&d)
+	err = dec.Decode(&d)
 	if err == nil {
 		if _, more := dec.Token(); more != io.EOF {
 			err = errors.New("something follows it")
