@@ -38,6 +38,7 @@ type Connections struct {
 	mu      sync.Mutex // guards what follows; never held during I/O
 	waiting int        // listeners that wait for a place
 	idle    *list.List // of *clientConn, the longest idle first
+	fresh   *list.List // of *clientConn that have sent nothing yet, the oldest first
 	clients map[netip.Addr]*connClient
 	warned  time.Time // when the log last said that it is full
 }
@@ -47,6 +48,14 @@ type connClient struct {
 	open   int
 	parked []*clientConn // accepted and not served yet
 }
+
+const (
+	// spareAfter is when a connection that has sent nothing is taken for a spare
+	// one: clients open them for requests that others answer first.
+	spareAfter = time.Second
+	// roomPause is how often who waits for a place looks for such a one.
+	roomPause = 100 * time.Millisecond
+)
 
 // fullWarning is how often the log says that all places are taken.
 const fullWarning = time.Minute
@@ -61,6 +70,7 @@ func NewConnections(cfg ConnectionsConfig) *Connections {
 		cfg:     cfg,
 		places:  make(chan struct{}, cfg.Max),
 		idle:    list.New(),
+		fresh:   list.New(),
 		clients: make(map[netip.Addr]*connClient),
 	}
 }
@@ -74,12 +84,17 @@ func (cs *Connections) place(stop <-chan struct{}) bool {
 	}
 	cs.wait(1)
 	defer cs.wait(-1)
-	cs.makeRoom()
-	select {
-	case cs.places <- struct{}{}:
-		return true
-	case <-stop:
-		return false
+	again := time.NewTicker(roomPause)
+	defer again.Stop()
+	for {
+		cs.makeRoom()
+		select {
+		case cs.places <- struct{}{}:
+			return true
+		case <-stop:
+			return false
+		case <-again.C:
+		}
 	}
 }
 
@@ -99,11 +114,19 @@ func (cs *Connections) wait(n int) {
 	}
 }
 
-// makeRoom closes the connection that is idle longest, if there is one.
+// makeRoom closes the connection that is idle longest, or a spare one, if there
+// is any.
 func (cs *Connections) makeRoom() {
 	cs.mu.Lock()
 	var oldest *clientConn
-	if front := cs.idle.Front(); front != nil {
+	front := cs.idle.Front()
+	if front == nil {
+		front = cs.fresh.Front()
+		if front != nil && time.Since(front.Value.(*clientConn).since) < spareAfter {
+			front = nil
+		}
+	}
+	if front != nil {
 		oldest = front.Value.(*clientConn)
 		cs.wakeLocked(oldest)
 	}
@@ -118,10 +141,10 @@ func (cs *Connections) closeIdle(c *clientConn) {
 	c.Close() // nobody reads or writes it
 }
 
-// wakeLocked notes that c is not idle. It is called with mu held.
+// wakeLocked notes that c is neither idle nor fresh. It is called with mu held.
 func (cs *Connections) wakeLocked(c *clientConn) {
 	if c.idling != nil {
-		cs.idle.Remove(c.idling)
+		c.in.Remove(c.idling)
 		c.idling = nil
 	}
 }
@@ -203,8 +226,13 @@ func (cs *Connections) State(conn net.Conn, state http.ConnState) {
 	cs.mu.Lock()
 	cs.wakeLocked(c)
 	wanted := state == http.StateIdle && cs.wantedLocked(c)
-	if state == http.StateIdle && !wanted {
-		c.idling = cs.idle.PushBack(c)
+	switch {
+	case state == http.StateNew:
+		c.in, c.since = cs.fresh, time.Now()
+		c.idling = c.in.PushBack(c)
+	case state == http.StateIdle && !wanted:
+		c.in = cs.idle
+		c.idling = c.in.PushBack(c)
 	}
 	cs.mu.Unlock()
 	if wanted {

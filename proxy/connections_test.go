@@ -71,8 +71,10 @@ func newBoundServer(t *testing.T, cfg ConnectionsConfig) *boundServer {
 		if n := len(cs.places); n != 0 {
 			t.Errorf("%d places are taken when all is over", n)
 		}
-		if len(cs.clients) != 0 || cs.idle.Len() != 0 {
-			t.Errorf("%d clients and %d idle connections are left", len(cs.clients), cs.idle.Len())
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		if len(cs.clients) != 0 || cs.idle.Len() != 0 || cs.fresh.Len() != 0 {
+			t.Errorf("%d clients, %d idle and %d fresh connections are left", len(cs.clients), cs.idle.Len(), cs.fresh.Len())
 		}
 	})
 	return b
@@ -184,6 +186,19 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	oldest.ended()
 	newest.send("/again")
 	newest.answer("/again")
+}
+
+// Clients open connections that they do not need after all.
+func TestSpareConnectionsMakeRoom(t *testing.T) {
+	b := newBoundServer(t, ConnectionsConfig{Max: 2})
+	spare, held, third := b.dial("127.0.0.1"), b.dial("127.0.0.1"), b.dial("127.0.0.1")
+	held.send("/hold/1")
+	<-b.entered
+	third.send("/third")
+	third.answer("/third")
+	spare.ended()
+	b.release <- struct{}{}
+	held.answer("/hold/1")
 }
 
 func TestConnectionsOfOneClient(t *testing.T) {

@@ -14,11 +14,15 @@ import (
 // for in a connection, ReadFrom for sendfile above all.
 type clientConn struct {
 	*net.TCPConn
-	all    *Connections
-	from   netip.Addr // invalid where PerClient does not hold
-	hand   chan<- *clientConn
-	idling *list.Element // guarded by all.mu
-	once   sync.Once
+	all  *Connections
+	from netip.Addr // invalid where PerClient does not hold
+	hand chan<- *clientConn
+	once sync.Once
+
+	// Guarded by all.mu:
+	idling *list.Element // while it is idle or fresh
+	in     *list.List    // of which idling is
+	since  time.Time     // when it was fresh
 }
 
 // Close gives the place back.

@@ -177,10 +177,10 @@ func TestFewDescriptors(t *testing.T) {
 	if !strings.Contains(r.Larder.Log(), "few files may be open at once") {
 		t.Error("the log does not say that the limit is low")
 	}
-	stock := steady(t, r, "d", 6)
+	stock := steady(t, r, "d", 3)
 	var clients sync.WaitGroup
 	var again, asked atomic.Int64
-	for n := range 30 { // three times what it has places for
+	for n := range 80 { // eight times what it has places for
 		clients.Go(func() {
 			for i := range stock {
 				for _, q := range everything(r, stock[(i+n)%len(stock)]) {
@@ -218,7 +218,7 @@ func persist(r *rig.Rig, q request, again *atomic.Int64) error {
 		case outcome == "right":
 			return nil
 		case errors.Is(err, errWrong), outcome == "no patience", try == 10:
-			return fmt.Errorf("%s %s: %s after %d tries, %w", q.what, q.path, outcome, try+1, err)
+			return fmt.Errorf("%s %s: %s after %d tries, %v", q.what, q.path, outcome, try+1, err)
 		}
 		again.Add(1)
 		time.Sleep(50 * time.Millisecond)

@@ -116,10 +116,10 @@ func insist(r *rig.Rig, q request, again *atomic.Int64) error {
 			return nil
 		case errors.Is(err, errWrong), outcome == "no patience",
 			outcome == "broken" && (err == nil || !strings.Contains(err.Error(), "no answer")):
-			return fmt.Errorf("%s %s: %s, %w", q.what, q.path, outcome, err)
+			return fmt.Errorf("%s %s: %s, %v", q.what, q.path, outcome, err)
 		}
 	}
-	return fmt.Errorf("%s %s: %s after %d tries, %w", q.what, q.path, outcome, restartTries, err)
+	return fmt.Errorf("%s %s: %s after %d tries, %v", q.what, q.path, outcome, restartTries, err)
 }
 
 // TestInstallAcrossRestarts runs npm install, on a machine that has never
