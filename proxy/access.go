@@ -22,18 +22,19 @@ import (
 type exchange struct {
 	recorder
 	id      string
-	client  netip.Addr    // where the request comes from, behind trusted proxies; invalid where it has no address
-	caller  auth.Caller   // who is asking
-	guarded bool          // what is asked for is not for everybody
-	event   auth.Event    // of a write: what becomes of it, for the journal
-	trusted bool          // the peer is a trusted proxy
-	cached  bool          // what is asked for is below cachedPath
-	route   string        // one of metrics.Routes
-	name    string        // package asked for
-	result  string        // as in X-Larder-Cache; "" where there is no cache
-	checked time.Time     // when upstream last confirmed the document; zero where that is nobody's business
-	stale   bool          // the document is older than it should be
-	notice  string        // for whoever sits in front of npm
+	client  netip.Addr  // where the request comes from, behind trusted proxies; invalid where it has no address
+	caller  auth.Caller // who is asking
+	guarded bool        // what is asked for is not for everybody
+	event   auth.Event  // of a write: what becomes of it, for the journal
+	trusted bool        // the peer is a trusted proxy
+	cached  bool        // what is asked for is below cachedPath
+	route   string      // one of metrics.Routes
+	name    string      // package asked for
+	result  string      // as in X-Larder-Cache; "" where there is no cache
+	checked time.Time   // when upstream last confirmed the document; zero where that is nobody's business
+	stale   bool        // the document is older than it should be
+	notice  string      // for whoever sits in front of npm
+	notices *buckets[netip.Prefix]
 	waited  time.Duration // for upstream
 	started time.Time
 	err     error

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"time"
@@ -36,7 +37,8 @@ func (s *Server) from(x *exchange, reg *upstream.Registry, p upstream.Provenance
 	x.checked, x.stale = p.Checked, p.Outcome == upstream.Stale
 	age := time.Since(p.Checked)
 	s.cfg.Metrics.DocumentAge(age)
-	if p.Away && s.notices.allow(site(x.client)) {
+	if p.Away {
+		x.notices = s.notices
 		x.notice = fmt.Sprintf("Larder cannot ask upstream %s just now, and goes on with its copies: this one was right %s.", reg.Name(), ago(age))
 	}
 }
@@ -52,9 +54,18 @@ func (x *exchange) labels() {
 	if x.stale {
 		h.Set("Warning", staleWarning)
 	}
-	if x.notice != "" {
-		h.Set("Npm-Notice", x.notice)
+}
+
+// notify has npm print the notice, if it is this client's turn. npm prints it
+// only with an answer that it does not put into its own cache, whose headers
+// it would show again and again; nor may a cache between us do that. Neither a
+// HEAD nor a 304 is ever printed.
+func (x *exchange) notify(r *http.Request) {
+	if x.notice == "" || r.Method == http.MethodHead || !x.notices.allow(site(x.client)) {
+		return
 	}
+	x.Header().Set("Npm-Notice", x.notice)
+	x.Header().Set("Cache-Control", noStore)
 }
 
 // unlabel is for an exchange that ends in an error after all.

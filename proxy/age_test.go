@@ -96,6 +96,10 @@ type headerOnly struct {
 
 func (d *headerOnly) Header() http.Header { return d.header }
 
+func (d *headerOnly) WriteHeader(int) {}
+
+func (d *headerOnly) Write(p []byte) (int, error) { return len(p), nil }
+
 // TestNotice: one client reads once a minute that an upstream is away, and only
 // then: what is revalidated in the background is nobody's business.
 func TestNotice(t *testing.T) {
@@ -106,8 +110,19 @@ func TestNotice(t *testing.T) {
 		x := &exchange{recorder: recorder{ResponseWriter: &headerOnly{header: http.Header{}}}, client: netip.MustParseAddr(client)}
 		p.Checked = checked
 		s.from(x, reg, p)
-		x.common(cacheDocument)
-		return x.Header().Get("Npm-Notice")
+		for _, silent := range []*http.Request{{Method: http.MethodHead}, {Method: http.MethodGet, Header: http.Header{"If-None-Match": {weakETag(nil)}}}} {
+			if err := x.sendJSON(silent, cacheDocument, nil); err != nil || x.Header().Get("Npm-Notice") != "" {
+				t.Errorf("%v: a notice that nobody would print", silent)
+			}
+		}
+		if err := x.sendJSON(&http.Request{Method: http.MethodGet}, cacheDocument, nil); err != nil {
+			t.Error(err)
+		}
+		said := x.Header().Get("Npm-Notice")
+		if (said != "") != (x.Header().Get("Cache-Control") == noStore) {
+			t.Error("npm prints notices only with what it does not keep")
+		}
+		return said
 	}
 	away := upstream.Provenance{Outcome: upstream.Stale, Away: true}
 	for i, want := range []bool{true, false, false} {

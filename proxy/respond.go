@@ -79,6 +79,7 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 	}
 	defer body.Close()
 	x.describe(doc.ETag(), cacheControl)
+	x.notify(r)
 	h.Set("Content-Type", form.MediaType())
 	if encoding != identity {
 		h.Set("Content-Encoding", encoding)
@@ -116,6 +117,7 @@ func (x *exchange) sendJSON(r *http.Request, cacheControl string, body []byte) e
 			return nil
 		}
 	}
+	x.notify(r)
 	x.writeJSON(http.StatusOK, body)
 	return nil
 }
