@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"larder/cache"
+	"larder/npm"
 	"larder/upstream"
 )
 
@@ -147,5 +148,19 @@ func TestNotice(t *testing.T) {
 	}
 	if n := s.notices.held.Len(); n > maxBuckets {
 		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+// TestErrorHasNoAge, although a document was about to be sent.
+func TestErrorHasNoAge(t *testing.T) {
+	x := &exchange{
+		recorder: recorder{ResponseWriter: &headerOnly{header: http.Header{}}},
+		result:   "stale", checked: time.Now().Add(-time.Hour), stale: true,
+	}
+	x.writeErrorBody(http.StatusServiceUnavailable, npm.Error{Msg: "no"})
+	for _, h := range []string{"Age", "Warning", "X-Larder-Cache"} {
+		if got := x.Header().Get(h); got != "" {
+			t.Errorf("%s: %s", h, got)
+		}
 	}
 }
