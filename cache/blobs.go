@@ -84,6 +84,7 @@ type Blobs struct {
 
 type badBytes struct {
 	err   error
+	times int // that they came in a row
 	until time.Time
 }
 
@@ -162,10 +163,12 @@ func (b *Blobs) Open(ctx context.Context, key string) (*Blob, error) {
 // join returns the running fill of key, or a new one; the caller releases it.
 func (b *Blobs) join(key string, src Source) (*fill, error) {
 	if bad, ok := b.bad.Get(key); ok {
-		if time.Now().Before(bad.until) {
+		switch {
+		case !time.Now().Before(bad.until):
+			b.bad.Remove(key)
+		case bad.times >= wrongTries:
 			return nil, bad.err
 		}
-		b.bad.Remove(key)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -259,13 +262,21 @@ func (b *Blobs) Drop(ctx context.Context, key string, cause error) {
 	b.log.Warn("a blob cannot be read: fetching it again", "key", key, "cause", cause, "error", err)
 }
 
-// judge takes note of a download that failed because its bytes were wrong:
-// clients come again at once, and would get the same.
-func (b *Blobs) judge(key string, err error) {
-	if errors.Is(err, ErrIntegrity) {
-		b.metrics.IntegrityFailure()
-		b.bad.Add(key, badBytes{err: err, until: time.Now().Add(b.badFor)})
+// judge takes note of how a download of key ended, and how many attempts at it
+// gave wrong bytes. After wrongTries in a row they are remembered: clients come
+// again at once, and would get the same.
+func (b *Blobs) judge(key string, wrong int, err error) {
+	if err == nil {
+		b.bad.Remove(key)
 	}
+	if !errors.Is(err, ErrIntegrity) {
+		return
+	}
+	b.metrics.IntegrityFailure()
+	if before, ok := b.bad.Get(key); ok && time.Now().Before(before.until) {
+		wrong += before.times
+	}
+	b.bad.Add(key, badBytes{err: err, times: wrong, until: time.Now().Add(b.badFor)})
 }
 
 // Close stops new fills and waits for the running ones, and for blobs that are

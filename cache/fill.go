@@ -21,6 +21,13 @@ const (
 	chunk = 32 << 10
 )
 
+// wrongTries is how often in a row bytes are fetched that turn out to be wrong,
+// while no reader has seen any of them, and how often they must have come for
+// a key until they are remembered. Most are one proxy's bad moment (a login
+// page in place of a tarball), and clients that are told of them either give
+// up within a second or wait for ten.
+const wrongTries = 5
+
 // fill brings one blob into the store while readers follow. Its work is done
 // by one goroutine, which Blobs waits for; the readers look at its state and
 // at the growing file, which they share: reading at an offset needs no
@@ -38,6 +45,7 @@ type fill struct {
 	file     FollowReader
 
 	written     int64 // bytes; like what follows, the goroutine's own
+	wrong       int   // attempts that gave wrong bytes
 	asked       bool  // the source has said the next two
 	expectation Expectation
 	unknown     error
@@ -65,7 +73,7 @@ func (f *fill) release() {
 func (f *fill) run(ctx context.Context) {
 	defer f.release()
 	meta, err := f.work(ctx)
-	f.blobs.judge(f.key, err)
+	f.blobs.judge(f.key, f.wrong, err)
 	f.blobs.leave(f)
 
 	var disk *storeError
@@ -119,9 +127,33 @@ func (f *fill) work(ctx context.Context) (meta BlobMeta, err error) {
 	return meta, err
 }
 
-// fetch brings the blob from its source into the store.
+// fetch brings the blob from its source into the store. Wrong bytes that no
+// reader has seen are fetched again.
 func (f *fill) fetch(ctx context.Context) (meta BlobMeta, err error) {
 	defer recovered(&err)
+	for {
+		meta, err = f.try(ctx)
+		if !errors.Is(err, ErrIntegrity) {
+			return meta, err
+		}
+		if f.wrong++; f.wrong == wrongTries || f.look().shown > 0 {
+			return meta, err
+		}
+		f.blobs.metrics.IntegrityFailure()
+		f.blobs.log.Warn("wrong bytes: fetching them again", "key", f.key, "label", f.expected.Label, "error", err)
+		if err := pause(ctx, minPause<<f.wrong); err != nil {
+			return meta, err
+		}
+		if f.file != nil {
+			f.file.Close() // it was only read, and by nobody
+			f.file = nil
+		}
+		f.written, f.asked, f.unknown = 0, false, nil // it may be the hash that was wrong
+	}
+}
+
+// try is one attempt at it.
+func (f *fill) try(ctx context.Context) (meta BlobMeta, err error) {
 	d, err := f.locate(ctx)
 	if err != nil {
 		return BlobMeta{}, err

@@ -31,7 +31,7 @@ func newPassage(ctx context.Context, f *fill, size, had int64) (*passage, error)
 	}
 	if err := p.start(ctx, f, had); err != nil {
 		p.close()
-		f.blobs.judge(f.key, err)
+		f.blobs.judge(f.key, wrongTries, err)
 		return nil, err
 	}
 	return p, nil
@@ -97,7 +97,7 @@ func (p *passage) read(ctx context.Context, dst []byte) (n int, err error) {
 	known := p.end
 	if err := p.prime(ctx); err != nil {
 		if known == nil {
-			p.blobs.judge(p.key, err)
+			p.blobs.judge(p.key, wrongTries, err)
 		}
 		return 0, err
 	}

@@ -26,6 +26,7 @@ func TestFillsAreCountedAndLogged(t *testing.T) {
 		fault  string
 		legacy bool
 		first  func(src *source) *cache.Stream
+		always bool          // that is what comes each time
 		leave  time.Duration // when the reader hangs up, if it does
 		abort  bool          // whether Close does not wait
 		counts []string
@@ -34,13 +35,15 @@ func TestFillsAreCountedAndLogged(t *testing.T) {
 		{name: "stored", counts: []string{`fills_ended_total{outcome="stored"} 1`}},
 		{name: "resumed", first: func(src *source) *cache.Stream { return src.stream(0, part(src.data[:kb]), broken()) },
 			counts: []string{`fills_ended_total{outcome="stored"} 1`, `fills_resumed_total 1`}, logged: "connection reset"},
-		{name: "wrong", first: wrong,
-			counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 1`}},
-		{name: "wrong, and nobody there", leave: time.Second, first: func(src *source) *cache.Stream {
+		{name: "wrong once", first: wrong,
+			counts: []string{`fills_ended_total{outcome="stored"} 1`, `integrity_failures_total 1`}, logged: "fetching them again"},
+		{name: "wrong", first: wrong, always: true,
+			counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 5`}, logged: "fetching them again"},
+		{name: "wrong, and nobody there", leave: time.Second, always: true, first: func(src *source) *cache.Stream {
 			return src.stream(0, part(src.data[:kb]), sleeper(time.Minute), part(flipped(src.data, 5*kb)[kb:]))
-		}, counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 1`}, logged: "the hash is another one"},
+		}, counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 5`}, logged: "after its last reader left"},
 		{name: "legacy", legacy: true, first: wrong,
-			counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 1`}, logged: "no hash is known"},
+			counts: []string{`fills_ended_total{outcome="failed"} 1`, `integrity_failures_total 5`}, logged: "no hash is known"},
 		{name: "disk full", fault: "write",
 			counts: []string{`fills_ended_total{outcome="passed"} 1`}, logged: "input/output error"},
 		{name: "follow", fault: "follow",
@@ -60,7 +63,7 @@ func TestFillsAreCountedAndLogged(t *testing.T) {
 
 				src := &source{data: randomBytes(1, 10*kb)}
 				src.open = func(_ context.Context, r request, n int) (*cache.Stream, error) {
-					if n == 1 && tt.first != nil {
+					if (n == 1 || tt.always) && tt.first != nil {
 						return tt.first(src), nil
 					}
 					return src.whole(r.Offset), nil
