@@ -16,9 +16,9 @@ build: ## make the static binary bin/larder
 test: ## run all tests under the race detector
 	go test -race -timeout 14m ./...
 
-test-long: ## the same with the soaks at full length, then a minute of each fuzz target (an hour)
-	LARDER_TEST_LONG=1 go test -race -timeout 2h ./...
-	FUZZTIME=$${FUZZTIME:-1m} .ci/fuzz
+test-long: ## the same with the soaks at full length, then ten minutes of each fuzz target (four hours)
+	LARDER_TEST_LONG=1 go test -race -timeout 3h ./...
+	FUZZTIME=$${FUZZTIME:-10m} .ci/fuzz
 
 lint: ## gofmt, go vet, staticcheck
 	.ci/lint
