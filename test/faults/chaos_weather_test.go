@@ -21,7 +21,7 @@ func chances(scale float64) []registry.Chance {
 		everything = "*"
 		packuments = "*-pkg"
 		tarballs   = "*.tgz"
-		vanishing  = "*-may-*"
+		vanishing  = "*-may-pkg" // not its tarballs: one 404 for a tarball is a take-down
 	)
 	impostor := registry.Fault{
 		Body:   `{"name":"somebody-else","dist-tags":{"latest":"6.6.6"},"versions":{"6.6.6":{"name":"somebody-else","version":"6.6.6"}}}`,

@@ -53,7 +53,7 @@ func (c *census) add(o census) {
 // whole.
 func (w truth) check(t *testing.T, r *rig.Rig) (seen census) {
 	t.Helper()
-	root := filepath.Join(r.Data, "cache", "v1", "objects")
+	root, problems := filepath.Join(r.Data, "cache", "v1", "objects"), 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -64,6 +64,9 @@ func (w truth) check(t *testing.T, r *rig.Rig) (seen census) {
 		}
 		if err := w.checkFile(path, data, &seen); err != nil {
 			t.Errorf("stored: %s: %v", path, err)
+			if problems++; problems == maxProblems {
+				return fs.SkipAll
+			}
 		}
 		return nil
 	})
@@ -99,11 +102,11 @@ func (w truth) checkFile(path string, data []byte, seen *census) error {
 		return nil
 	case kind == "head":
 		seen.Responses++
-		_, err := unseal(data)
+		_, _, err := unseal(data)
 		return err
 	case kind == "doc":
 		seen.Documents++
-		packed, err := unseal(data)
+		_, packed, err := unseal(data)
 		if err != nil {
 			return err
 		}
@@ -122,10 +125,10 @@ func (w truth) checkFile(path string, data []byte, seen *census) error {
 
 // checkSidecar compares what lies beside a blob with the blob.
 func checkSidecar(blob string, data []byte) error {
-	if _, err := unseal(data); err != nil {
+	text, _, err := unseal(data)
+	if err != nil {
 		return err
 	}
-	_, text, _ := bytes.Cut(data, []byte("\n"))
 	var meta cache.BlobMeta
 	if err := json.Unmarshal(text, &meta); err != nil {
 		return err
@@ -142,19 +145,19 @@ func checkSidecar(blob string, data []byte) error {
 }
 
 // unseal checks the first line of a file, "larder KIND CRC LENGTH", against the
-// text that follows it, and returns what follows that.
-func unseal(data []byte) (rest []byte, err error) {
+// text that follows it, and returns both that and what follows it.
+func unseal(data []byte) (text, rest []byte, err error) {
 	line, text, _ := bytes.Cut(data, []byte("\n"))
 	var kind string
 	var sum uint32
 	var length int
 	if _, err := fmt.Sscanf(string(line), "larder %s %08x %d", &kind, &sum, &length); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if length > len(text) || crc32.Checksum(text[:length], crc32.MakeTable(crc32.Castagnoli)) != sum {
-		return nil, errors.New("not what was sealed")
+		return nil, nil, errors.New("not what was sealed")
 	}
-	return text[length:], nil
+	return text[:length], text[length:], nil
 }
 
 // leftovers are the files of unfinished writes.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,6 +140,19 @@ func (r *Rig) Restart(t testing.TB) {
 	t.Helper()
 	r.Stop(t)
 	r.Start(t)
+}
+
+// Command runs another command of the binary, such as "offline" "on", on
+// Larder's data directory, and returns what it prints.
+func (r *Rig) Command(t testing.TB, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), r.binary, append(args, "--data", r.Data)...)
+	cmd.Env = r.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("larder %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
 }
 
 // Configure replaces what Config said of Settings and Args, from the next start
