@@ -69,7 +69,8 @@ func (a *absences) clear(key string) {
 // there. It counts only while upstream cannot be asked.
 func (a *absences) recalls(key string, now time.Time) bool {
 	at, ok := a.long.Get(key)
-	return ok && now.Sub(time.Unix(at, 0)) < recalledIn
+	age := now.Sub(time.Unix(at, 0))
+	return ok && age < recalledIn && age > -clockSlack
 }
 
 // recall returns what to say where upstream could not be asked, which is

@@ -131,10 +131,17 @@ func (r *Registry) formToAsk(form npm.Form, held revision) npm.Form {
 	if form == npm.Full || held.form == npm.Full && held.validator {
 		return npm.Full
 	}
-	if r.now().Unix() < r.fullOnly.Load() {
+	if r.onlyFull(r.now()) {
 		return npm.Full
 	}
 	return npm.Abbreviated
+}
+
+// onlyFull reports whether upstream is taken to have no abbreviated form. A
+// clock that was set back makes that end, not last.
+func (r *Registry) onlyFull(now time.Time) bool {
+	left := time.Duration(r.fullOnly.Load()-now.Unix()) * time.Second
+	return left > 0 && left <= fullOnlyFor
 }
 
 // packumentURL returns the logical URL of a package's document. The fragment

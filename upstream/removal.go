@@ -44,9 +44,10 @@ type removal struct {
 	Doubt    *tally    `json:"doubt,omitempty"`   // it is not believed yet: the version is served on
 }
 
-// hides reports whether the version is not to be served, pins apart.
+// hides reports whether the version is not to be served, pins apart. What is
+// hidden for a while is not hidden for days because the clock was set back.
 func (m removal) hides(now time.Time) bool {
-	return m.Doubt == nil && (m.Until.IsZero() || now.Before(m.Until))
+	return m.Doubt == nil && (m.Until.IsZero() || now.Before(m.Until) && now.After(m.Since.Add(-clockSlack)))
 }
 
 // What an answer that nobody believes at first must be repeated to be believed.
@@ -63,12 +64,17 @@ type tally struct {
 }
 
 // again returns the tally of loss with one answer more; t may be nil, or of
-// something else.
+// something else. Since the clock was set back, the first answer may lie ahead of
+// it: then it counts as one of now.
 func (t *tally) again(loss string, now time.Time) *tally {
 	if t == nil || t.Loss != loss {
 		return &tally{Loss: loss, First: now, Answers: 1}
 	}
-	return &tally{Loss: loss, First: t.First, Answers: t.Answers + 1}
+	first := t.First
+	if first.After(now.Add(clockSlack)) {
+		first = now
+	}
+	return &tally{Loss: loss, First: first, Answers: t.Answers + 1}
 }
 
 // due reports whether the answers suffice.
