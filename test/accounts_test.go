@@ -251,8 +251,16 @@ func TestHostedForget(t *testing.T) {
 		}
 		return err
 	}
-	if forget(name) == nil {
-		t.Error("forgotten under a running server")
+	live := "@acme/live"
+	for range 2 { // what was forgotten can be published anew, the same version
+		p.publish(t, alice, lib(live, "1.0.0"))
+		if forget(live) == nil || forget("@acme/never") == nil {
+			t.Error("forgotten by a running server though it has versions, or was never there")
+		}
+		p.json(t, http.MethodDelete, escaped(live)+"/-rev/"+p.revOf(t, live), "", alice.auth()).wantWritten(t)
+		if err := forget(live); err != nil {
+			t.Fatalf("forget, by a running server: %v", err)
+		}
 	}
 	p.stop(t)
 	if forget(name) == nil || forget("@acme/never") == nil {
