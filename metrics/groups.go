@@ -78,8 +78,11 @@ func newFills(f factory) fills {
 
 // store are the metrics of the disk.
 type store struct {
-	errors       map[string]prometheus.Counter
-	bytes, files prometheus.Gauge
+	errors                               map[string]prometheus.Counter
+	bytes, files                         prometheus.Gauge
+	used, reserved, capacity, free, full prometheus.Gauge
+	evictedFiles, evictedBytes           map[string]prometheus.Counter
+	refused                              prometheus.Counter
 }
 
 func newStore(f factory) store {
@@ -87,6 +90,15 @@ func newStore(f factory) store {
 		errors: bind(f.counterVec("store_errors_total", "Failed operations of the cache's store.", "op"), storeOps()),
 		bytes:  f.gauge("store_bytes", "Bytes held by the cache's store."),
 		files:  f.gauge("store_files", "Files held by the cache's store."),
+
+		used:         f.gauge("store_used_bytes", "Bytes that the cache takes on its volume, about: what counts against store_capacity_bytes."),
+		reserved:     f.gauge("store_reserved_bytes", "Bytes set aside for what is being stored."),
+		capacity:     f.gauge("store_capacity_bytes", "The bound on the cache's size, cache.max_size; 0: none."),
+		free:         f.gauge("store_free_bytes", "Bytes free on the cache's volume, where cache.min_free is watched."),
+		full:         f.gauge("store_full", "1 while the cache stores nothing because it is full and nothing in it can go."),
+		evictedFiles: bind(f.counterVec("store_evicted_files_total", "Files that the cache removed by itself, by reason.", "reason"), evictReasons()),
+		evictedBytes: bind(f.counterVec("store_evicted_bytes_total", "Bytes in files that the cache removed by itself, by reason.", "reason"), evictReasons()),
+		refused:      f.counter("store_refused_total", "Objects that were not stored because there was no room."),
 	}
 }
 

@@ -67,6 +67,12 @@ func storeOps() []string {
 	return []string{"open", "create", "write", "commit", "delete", "walk", Other}
 }
 
+// evictReasons are why the cache removes files: its own size, the volume's free
+// space, their age, or that they are of no use.
+func evictReasons() []string {
+	return []string{"size", "free", "age", "orphan", Other}
+}
+
 func upstreamKinds() []string {
 	return []string{"document", "tarball", "probe", Other}
 }
