@@ -2,16 +2,18 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/peterbourgon/diskv/v3"
@@ -33,7 +35,16 @@ type DirConfig struct {
 	// Within is a directory above Path that is never made anew: where it is
 	// gone, so is its volume, and what comes back must find its place free.
 	// "": none; Path is then made wherever it is missing.
-	Within  string
+	Within string
+	// MaxSize bounds what the store takes on its volume, and MinFree is what
+	// that keeps free, at most a tenth of it; both in bytes, 0: no bound. What was
+	// not used for longest goes to make room, and what was not used for MaxAge
+	// goes in any case (0: never), except where Keep, which may be nil,
+	// says true: of a key, or of another with the same hash in its name.
+	MaxSize int64
+	MinFree int64
+	MaxAge  time.Duration
+	Keep    func(key string) bool
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
@@ -50,23 +61,42 @@ type DirConfig struct {
 // Contexts stop a Walk; the other methods make a few local system calls and
 // run to their end.
 type Dir struct {
-	tmp      string // the directory of unfinished writes
-	objects  string
-	run      string // begins the name of every temporary file of this process
-	durable  bool
-	shared   bool
-	within   string // see DirConfig
-	disk     *diskv.Diskv
-	clock    revClock
-	seed     maphash.Seed
-	locks    [lockStripes]sync.Mutex      // see lock
-	rooted   *lru.Cache[string, struct{}] // owners whose directory is durable up to objects/; see root
-	size     ledger
-	temps    atomic.Uint64 // numbers the temporary files
+	tmp     string // the directory of unfinished writes
+	objects string
+	run     string // begins the name of every temporary file of this process
+	durable bool
+	shared  bool
+	within  string // see DirConfig
+	disk    *diskv.Diskv
+	clock   revClock
+	seed    maphash.Seed
+	locks   [lockStripes]sync.Mutex      // see lock
+	rooted  *lru.Cache[string, struct{}] // owners whose directory is durable up to objects/; see root
+	size    *ledger
+	temps   atomic.Uint64 // numbers the temporary files
+	counter string        // the file that the size is kept in
+
+	maxAge     time.Duration
+	keep       func(key string) bool
+	touchEvery time.Duration         // see noteUse
+	touches    chan string           // keys for writeTouches
+	recount    chan struct{}         // gets an element when a census should be taken
+	measuredAt atomic.Int64          // when the volume was looked at last, in ns
+	full       atomic.Pointer[error] // see Alarm
+	world
+
 	metrics  *metrics.Metrics
 	log      *slog.Logger
 	stop     context.CancelFunc // ends the background goroutines
 	finished sync.WaitGroup     // is waited for until they have ended
+	started  sync.WaitGroup     // the sweep, and the count of a store that nothing is known of
+}
+
+// world is what a Dir knows of its surroundings.
+type world struct {
+	now    func() time.Time
+	volume func(path string) (volume, error)
+	rand   *rand.Rand // the evictor's
 }
 
 const (
@@ -87,6 +117,10 @@ const (
 // on what it holds. Leftovers of crashed writes are removed and the store's
 // size is counted in the background, until Close; see Shared.
 func OpenDir(cfg DirConfig) (*Dir, error) {
+	return openDir(cfg, world{now: time.Now, volume: statVolume, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))})
+}
+
+func openDir(cfg DirConfig, w world) (*Dir, error) {
 	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("cache.OpenDir: %w", err)
@@ -94,7 +128,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 	d := &Dir{
 		tmp:     filepath.Join(path, "tmp"),
 		objects: filepath.Join(path, "objects"),
-		run:     rand.Text()[:8],
+		run:     crand.Text()[:8],
 		durable: cfg.Durable,
 		shared:  cfg.Shared,
 		within:  cfg.Within,
@@ -102,11 +136,22 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 		rooted:  newLRU[struct{}](maxRooted),
 		metrics: cfg.Metrics,
 		log:     logOrDiscard(cfg.Log),
+		counter: counterPath(path),
+
+		size:       newLedger(bounds{max: cfg.MaxSize, minFree: cfg.MinFree}, cfg.Metrics),
+		maxAge:     cfg.MaxAge,
+		keep:       cfg.Keep,
+		touchEvery: touchInterval(cfg.MaxAge),
+		touches:    make(chan string, maxTouches),
+		recount:    make(chan struct{}, 1),
+		world:      w,
 	}
-	for _, dir := range []string{d.tmp, d.objects} {
-		if err := os.MkdirAll(dir, dirPerm); err != nil {
-			return nil, fmt.Errorf("cache.OpenDir: %w", err)
-		}
+	if err := os.MkdirAll(d.tmp, dirPerm); err != nil {
+		return nil, fmt.Errorf("cache.OpenDir: %w", err)
+	}
+	made := os.Mkdir(d.objects, dirPerm)
+	if made != nil && !errors.Is(made, fs.ErrExist) {
+		return nil, fmt.Errorf("cache.OpenDir: %w", made)
 	}
 	if d.durable {
 		err := SyncDir(path)
@@ -129,11 +174,44 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
-	d.finished.Go(func() { d.sweep(ctx) })
-	if !d.shared {
-		d.finished.Go(func() { d.census(ctx) })
+	d.goOnce(func() { d.sweep(ctx) })
+	// The size of what others write, too, would be wrong, and that of what never
+	// goes is of no use.
+	if !d.shared && !d.durable {
+		d.keepHouse(ctx, made == nil)
 	}
 	return d, nil
+}
+
+// keepHouse starts what knows the size of the store and bounds it. fresh says that
+// the store has just been made.
+func (d *Dir) keepHouse(ctx context.Context, fresh bool) {
+	d.metrics.StoreCapacity(d.size.max)
+	d.measure()
+	d.learnSize(fresh)
+	if !d.size.isKnown() {
+		d.goOnce(func() { d.census(ctx, censusHurry) })
+	}
+	d.finished.Go(func() {
+		d.started.Wait()
+		d.censuses(ctx)
+	})
+	d.finished.Go(func() { d.keepCounter(ctx) })
+	if d.evicts() {
+		d.finished.Go(func() { d.writeTouches(ctx) })
+	}
+	if d.bounded() {
+		d.finished.Go(func() { newEvictor(d, d.rand).run(ctx) })
+	}
+}
+
+// goOnce runs fn in a goroutine of the Dir's that ends by itself.
+func (d *Dir) goOnce(fn func()) {
+	d.started.Add(1)
+	d.finished.Go(func() {
+		defer d.started.Done()
+		fn()
+	})
 }
 
 // Close stops the background goroutines and waits for them. Objects and
@@ -141,6 +219,7 @@ func OpenDir(cfg DirConfig) (*Dir, error) {
 func (d *Dir) Close() error {
 	d.stop()
 	d.finished.Wait()
+	d.saveCounter()
 	return nil
 }
 
@@ -164,6 +243,9 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 	if err != nil {
 		f.Close() // it was only read
 		return nil, d.count("open", err)
+	}
+	if d.evicts() {
+		d.noteUse(f.Name(), accessed(fi))
 	}
 	return &Object{Content: f, Info: fileInfo(key, fi)}, nil
 }
@@ -199,12 +281,16 @@ func (d *Dir) Delete(_ context.Context, key string, p Precondition) error {
 		}
 		// Its directory may go with it, and if it comes back it is not rooted.
 		d.rooted.Remove(owner)
-		err = d.disk.Erase(key)
+		var gone usage
+		done := d.size.changing(owner)
+		if err = d.erase(owner, file); err == nil {
+			gone = usageOf(old.Size())
+		}
+		done(usage{}.minus(gone))
 	}
 	if err != nil {
 		return d.count("delete", err)
 	}
-	d.account(owner, -old.Size(), -1)
 	if d.durable {
 		return d.count("delete", d.syncPath(owner))
 	}

@@ -72,6 +72,11 @@ func branchName(n int) string { return fmt.Sprintf("%02x", n) }
 
 // walkBranch calls fn for every object of the owners that begin with branch.
 func (d *Dir) walkBranch(ctx context.Context, branch string, fn func(Info) error) error {
+	return d.owners(ctx, branch, func(owner string) error { return d.walkOwner(ctx, owner, fn) })
+}
+
+// owners calls fn for every owner that begins with branch, in ascending order.
+func (d *Dir) owners(ctx context.Context, branch string, fn func(owner string) error) error {
 	twigs, err := d.list(filepath.Join(d.objects, branch))
 	if err != nil {
 		return err
@@ -86,7 +91,7 @@ func (d *Dir) walkBranch(ctx context.Context, branch string, fn func(Info) error
 			if !validOwner(name) || !strings.HasPrefix(name, branch+twig.Name()) {
 				continue
 			}
-			if err := d.walkOwner(ctx, name, fn); err != nil {
+			if err := fn(name); err != nil {
 				return err
 			}
 		}
@@ -120,12 +125,31 @@ func (d *Dir) walkOwner(ctx context.Context, owner string, fn func(Info) error) 
 	return nil
 }
 
+// errNotDir says that what should be a directory is none.
+const errNotDir = syscall.ENOTDIR
+
 // list reads a directory. One that is missing, because it never was or has
 // just become empty, is empty, and so is what is no directory at all.
 func (d *Dir) list(dir string) ([]fs.DirEntry, error) {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
 		return nil, nil
 	}
 	return entries, d.count("walk", err)
+}
+
+// erase removes a file, and the directories that become empty with it. It does not
+// list them, as diskv's Erase does, which costs more the more versions a
+// package has, and holds diskv's lock meanwhile; see publish.
+func (d *Dir) erase(owner, file string) error {
+	if err := os.Remove(d.path(owner, file)); err != nil {
+		return err
+	}
+	parts := ownerPath(owner)
+	for n := len(parts); n > 0; n-- {
+		if syscall.Rmdir(filepath.Join(append([]string{d.objects}, parts[:n]...)...)) != nil {
+			break // something is in it
+		}
+	}
+	return nil
 }

@@ -291,14 +291,14 @@ func TestOpenDirSweepsCrashLeftovers(t *testing.T) {
 	d.Close()
 
 	d = openTestDir(t, path, nil)
-	d.finished.Wait()
-	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/")
+	d.started.Wait()
+	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/ usage.json")
 	mine, err := d.Create(t.Context(), dirKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.sweep(t.Context()) // as if it were slow
-	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/"+filepath.Base(mine.(*dirWriter).temp.Name()))
+	wantTree(t, path, "objects/01/23/0123456789abcdef/blob-1 tmp/"+filepath.Base(mine.(*dirWriter).temp.Name())+" usage.json")
 	if _, err := mine.Write([]byte("new")); err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestSharedDirSweepsOnlyWhatIsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.finished.Wait()
+	d.started.Wait()
 	for name, age := range map[string]time.Duration{
 		"young-1": 0, "young-2": leftoverAge - time.Hour, "young-3": -time.Hour, "old-1": leftoverAge + time.Minute, "old-2": 10 * leftoverAge,
 	} {
@@ -334,7 +334,7 @@ func TestSharedDirSweepsOnlyWhatIsOld(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shared.Close()
-	shared.finished.Wait()
+	shared.started.Wait()
 	theirs := filepath.Base(other.(*dirWriter).temp.Name())
 	want := []string{"young-1", "young-2", "young-3", theirs}
 	slices.Sort(want)
@@ -360,9 +360,9 @@ func TestSharedDirCountsNothing(t *testing.T) {
 	if err := putDir(t, shared, "ffffffff/a", "data", Precondition{}); err != nil {
 		t.Fatal(err)
 	}
-	shared.finished.Wait()
-	if got := &shared.size; got.bytes != 0 || got.files != 0 || got.branches != 0 {
-		t.Errorf("%d bytes in %d files of %d branches were counted", got.bytes, got.files, got.branches)
+	shared.started.Wait()
+	if shared.size.held != (usage{}) || shared.size.known {
+		t.Errorf("%+v were counted", shared.size.held)
 	}
 }
 
@@ -389,7 +389,7 @@ func TestOpenDirDoesNotReadTheTree(t *testing.T) {
 	if err := d.Walk(t.Context(), "", func(Info) error { return nil }); err == nil {
 		t.Error("Walk passed over an unreadable directory in silence")
 	}
-	d.finished.Wait()
+	d.started.Wait()
 	if !strings.Contains(log.String(), "the store's size stays unknown") {
 		t.Errorf("the census did not say that it failed: %q", log.String())
 	}
@@ -431,59 +431,9 @@ func TestWalkPassesOverForeignFiles(t *testing.T) {
 	}
 }
 
-func TestDirKnowsItsSize(t *testing.T) {
-	path := t.TempDir()
-	d := openTestDir(t, path, nil)
-	check := func(what string, bytes, files int64) {
-		t.Helper()
-		d.finished.Wait()
-		if d.size.bytes != bytes || d.size.files != files {
-			t.Errorf("%s: %d bytes in %d files, want %d in %d", what, d.size.bytes, d.size.files, bytes, files)
-		}
-	}
-	check("empty", 0, 0)
-	for _, key := range []string{"00000000/a", "00000000/b", "ffffffff/a"} {
-		if err := putDir(t, d, key, "12345", Precondition{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check("three objects", 15, 3)
-	d.Close()
-	d = openTestDir(t, path, nil)
-	check("opened again", 15, 3)
-	if err := putDir(t, d, "00000000/a", "123", Precondition{}); err != nil {
-		t.Fatal(err)
-	}
-	check("one replaced", 13, 3)
-	if err := putDir(t, d, "00000000/a", "", IfAbsent()); !errors.Is(err, ErrPrecondition) {
-		t.Fatal(err)
-	}
-	check("one refused", 13, 3)
-	if err := d.Delete(t.Context(), "ffffffff/a", Precondition{}); err != nil {
-		t.Fatal(err)
-	}
-	check("one deleted", 8, 2)
-}
-
-func TestLedgerLeavesToTheCensusWhatItHasNotCounted(t *testing.T) {
-	var l ledger
-	for n := range branches {
-		l.change("00aaaaaa", 1, 0, nil) // missed once, before branch 00 is counted
-		l.change("ffaaaaaa", 1, 0, nil) // missed always: ff comes last
-		l.counted(int64(n), 1, nil)
-	}
-	if want := int64(branches*(branches-1)/2 + branches - 1); l.bytes != want || l.files != branches {
-		t.Errorf("%d bytes in %d files, want %d in %d", l.bytes, l.files, want, branches)
-	}
-	l.change("ffaaaaaa", 0, 1, nil)
-	if l.files != branches+1 {
-		t.Error("a change after the census is not counted")
-	}
-}
-
 func TestDirCloseStopsTheCensus(t *testing.T) {
 	d := openTestDir(t, t.TempDir(), nil)
-	d.finished.Wait()
+	d.started.Wait()
 	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
 		t.Fatal(err)
 	}
@@ -494,10 +444,10 @@ func TestDirCloseStopsTheCensus(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	d.size = ledger{}
-	d.census(ctx)
-	if d.size.branches != 0 {
-		t.Errorf("the census went on through %d branches", d.size.branches)
+	d.size = newLedger(bounds{}, nil)
+	d.census(ctx, censusRate)
+	if d.size.known {
+		t.Error("a census that was stopped counted all")
 	}
 	if err := putDir(t, d, dirKey, "data", Precondition{}); err != nil {
 		t.Errorf("an open Writer after Close: %v", err)

@@ -12,10 +12,19 @@ import (
 )
 
 // Create implements Store. The Writer is a Follower and a Retargeter.
-func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
+func (d *Dir) Create(ctx context.Context, key string) (Writer, error) {
 	owner, file, err := splitKey(key)
 	if err != nil {
 		return nil, err
+	}
+	reserved := ctx.Value(reservedKey{}) != nil
+	if d.bounded() && !reserved {
+		// It may be refused before it takes anything.
+		release, err := d.admit(0)
+		if err != nil {
+			return nil, fmt.Errorf("create %s: %w", key, err)
+		}
+		release()
 	}
 	f, err := d.createTemp()
 	if errors.Is(err, fs.ErrNotExist) && !d.durable && d.mayBeMade() {
@@ -29,7 +38,7 @@ func (d *Dir) Create(_ context.Context, key string) (Writer, error) {
 		d.metrics.StoreError("create")
 		return nil, err
 	}
-	return &dirWriter{dir: d, key: key, owner: owner, file: file, temp: f}, nil
+	return &dirWriter{dir: d, key: key, owner: owner, file: file, temp: f, reserved: reserved}, nil
 }
 
 // mayBeMade reports whether the store's place is there.
@@ -51,6 +60,8 @@ type dirWriter struct {
 	dir              *Dir
 	key, owner, file string
 	temp             *os.File
+	reserved         bool        // whether there is a reservation for it
+	written          int64       // bytes, of a reservation
 	failed           error       // of an earlier Write or Flush
 	flushed          fs.FileInfo // the final file's, after Flush
 	ended            bool
@@ -58,6 +69,10 @@ type dirWriter struct {
 
 func (w *dirWriter) Write(p []byte) (int, error) {
 	n, err := w.temp.Write(p)
+	if w.reserved {
+		w.written += int64(n)
+		w.dir.size.writing.Add(int64(n))
+	}
 	if err != nil && w.failed == nil {
 		w.failed = err
 		w.dir.metrics.StoreError("write")
@@ -91,7 +106,7 @@ func (w *dirWriter) Abort() error {
 	if w.ended {
 		return nil
 	}
-	w.ended = true
+	w.end()
 	w.temp.Close() // what was written is of no use any more
 	return os.Remove(w.temp.Name())
 }
@@ -103,10 +118,10 @@ func (w *dirWriter) Commit(p Precondition) (rev string, err error) {
 	if w.ended {
 		return "", fs.ErrClosed
 	}
-	w.ended = true
+	defer w.end()
 	err = w.Flush()
 	if err == nil {
-		err = w.dir.publish(w, w.flushed, p)
+		err = w.publish(p)
 	}
 	if err != nil {
 		w.temp.Close() // as it is already, unless a Write failed
@@ -114,12 +129,31 @@ func (w *dirWriter) Commit(p Precondition) (rev string, err error) {
 		if rmErr := os.Remove(w.temp.Name()); !errors.Is(rmErr, fs.ErrNotExist) {
 			err = errors.Join(err, rmErr)
 		}
-		if !errors.Is(err, ErrPrecondition) {
+		if !errors.Is(err, ErrPrecondition) && !errors.Is(err, ErrNoRoom) {
 			w.dir.metrics.StoreError("commit")
 		}
 		return "", fmt.Errorf("commit %s: %w", w.key, err)
 	}
 	return fileRev(w.flushed), nil
+}
+
+// end makes the writer one that has ended.
+func (w *dirWriter) end() {
+	w.ended = true
+	w.dir.size.writing.Add(-w.written)
+	w.written = 0
+}
+
+// publish makes the finished file visible if there is room for it and p holds.
+func (w *dirWriter) publish(p Precondition) error {
+	if w.dir.bounded() && !w.reserved {
+		release, err := w.dir.admit(w.flushed.Size())
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	return w.dir.publish(w, w.flushed, p)
 }
 
 // Flush implements Flusher. It brings the temporary file into its final state
@@ -153,21 +187,37 @@ func (d *Dir) publish(w *dirWriter, fi fs.FileInfo, p Precondition) error {
 	if err != nil {
 		return err
 	}
-	if err := d.disk.Import(w.temp.Name(), w.key, true); err != nil {
+	var change usage
+	done := d.size.changing(w.owner)
+	defer func() { done(change) }()
+	if err := d.move(w.temp.Name(), w.key); err != nil {
 		return err
 	}
-	bytes, files := fi.Size(), int64(1)
+	change = usageOf(fi.Size())
 	if exists {
-		bytes, files = fi.Size()-old.Size(), 0
+		change = change.minus(usageOf(old.Size()))
 	}
-	d.account(w.owner, bytes, files)
 	if !d.durable {
 		return nil
 	}
 	err = d.root(w.owner)
 	if err != nil && !exists {
-		err = errors.Join(err, d.disk.Erase(w.key))
-		d.account(w.owner, -bytes, -files)
+		err = errors.Join(err, d.erase(w.owner, w.file))
+		change = usage{}
+	}
+	return err
+}
+
+// importTries is how often a file is moved to its directory that a Delete of
+// another one there has just taken away, because it was empty.
+const importTries = 5
+
+// move moves the file at path to key.
+func (d *Dir) move(path, key string) (err error) {
+	for range importTries {
+		if err = d.disk.Import(path, key, true); err == nil {
+			return nil
+		}
 	}
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -61,6 +63,7 @@ const (
 // and compresses nothing.
 type Documents struct {
 	store   Store
+	toucher Toucher // the store, if it wants to know what is used; or nil
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	pack    packer
@@ -92,6 +95,7 @@ func NewDocuments(cfg DocumentsConfig) *Documents {
 		pack:         packer{repacks: make(chan struct{}, maxRepacks)},
 		loose:        newLooseRoom(),
 	}
+	d.toucher, _ = cfg.Store.(Toucher)
 	total := &memoryTotal{metrics: cfg.Metrics}
 	d.kept = newDocumentMemory(memory-memory/volatileShare, total)
 	d.passing = newDocumentMemory(memory/volatileShare, total)
@@ -124,6 +128,7 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 	memory := d.memory(key)
 	f, ok := memory.get(key)
 	if ok && f.packed != nil {
+		d.touch(key, f)
 		return d.document(key, f, nil), true
 	}
 	if key.Volatile {
@@ -138,6 +143,19 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 		memory.add(key, loaded)
 	}
 	return d.document(key, loaded, o), true
+}
+
+// touch tells the store, now and then, that a document is in use which it is not
+// asked for because it is in memory.
+func (d *Documents) touch(key DocumentKey, f *finished) {
+	if d.toucher == nil {
+		return
+	}
+	now := time.Now().Unix()
+	last := f.touched.Load()
+	if now-last >= int64(touchEvery/time.Second) && f.touched.CompareAndSwap(last, now) && last != 0 {
+		d.toucher.Touch(key.object())
+	}
 }
 
 // document returns one reader's view of f; o is its open file or nil.
@@ -156,6 +174,8 @@ type finished struct {
 	packed []byte // the gzip bytes; nil if they lie in the store alone
 	offset int64  // of the gzip bytes in the store's object
 	rev    string // of that object; "" if there is none
+
+	touched atomic.Int64 // when its use was last told to the store, in Unix seconds
 
 	// Other encodings of a small document, made when first asked for.
 	identity, zstd once

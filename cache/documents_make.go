@@ -166,7 +166,7 @@ func (d *Documents) save(ctx context.Context, key DocumentKey, header documentHe
 		}
 	}
 	if err != nil {
-		d.log.Warn("a finished document is not kept on disk", "slot", key.Slot, "error", err)
+		d.log.Log(ctx, levelOf(err), "a finished document is not kept on disk", "slot", key.Slot, "error", err)
 		return "", 0
 	}
 	return rev, int64(len(front))

@@ -81,7 +81,7 @@ func (f *fill) run(ctx context.Context) {
 	case err == nil:
 		f.tell(func(s *state) { s.end, s.size, s.shown, s.meta = whole, meta.Size, meta.Size, meta })
 	case errors.As(err, &disk):
-		f.blobs.log.Warn("a blob could not be stored: passing it through", "key", f.key, "label", f.expected.Label, "error", err)
+		f.blobs.log.Log(ctx, levelOf(err), "a blob could not be stored: passing it through", "key", f.key, "label", f.expected.Label, "error", err)
 		f.tell(func(s *state) { s.end = passed })
 	default:
 		deserted := f.holds.Load() == 1 // no reader is left to hear of it
@@ -188,7 +188,13 @@ func (f *fill) resumed(at int64, cause error) {
 // store copies the download into the store. A blob whose sidecar cannot be
 // written is taken out again.
 func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
-	w, err := f.blobs.store.Create(ctx, f.key)
+	room := newReservation(f.blobs.store)
+	defer room.release()
+	if err := room.reach(ctx, firstRoom(d.size)); err != nil {
+		return BlobMeta{}, &storeError{"reserve", err}
+	}
+	stored := underReservation(ctx)
+	w, err := f.blobs.store.Create(stored, f.key)
 	if err != nil {
 		return BlobMeta{}, &storeError{"create", err}
 	}
@@ -203,7 +209,7 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 		return BlobMeta{}, &storeError{"follow", err}
 	}
 	f.file = file
-	if err := f.copy(ctx, w, d); err != nil {
+	if err := f.copy(ctx, w, d, room); err != nil {
 		return BlobMeta{}, err
 	}
 	rev, err := w.Commit(Precondition{})
@@ -211,7 +217,7 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 		return BlobMeta{}, &storeError{"commit", err}
 	}
 	meta := newBlobMeta(d.offset, d.sum.Sum(nil), f.expected.Label)
-	if err := f.blobs.sidecars.put(ctx, f.key, meta); err != nil {
+	if err := f.blobs.sidecars.put(stored, f.key, meta); err != nil {
 		return BlobMeta{}, &storeError{"sidecar", errors.Join(err, f.blobs.store.Delete(ctx, f.key, IfRev(rev)))}
 	}
 	f.blobs.checks.Right(f.key, rev)
@@ -219,7 +225,7 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 }
 
 // copy writes the download to w until it is whole and verified.
-func (f *fill) copy(ctx context.Context, w io.Writer, d *download) error {
+func (f *fill) copy(ctx context.Context, w io.Writer, d *download, room *reservation) error {
 	buf := make([]byte, chunk)
 	for {
 		n, err := d.next(ctx, buf)
@@ -228,6 +234,9 @@ func (f *fill) copy(ctx context.Context, w io.Writer, d *download) error {
 		}
 		if err != nil {
 			return err
+		}
+		if err := room.reach(ctx, f.written+int64(n)); err != nil {
+			return &storeError{"reserve", err}
 		}
 		if _, err := w.Write(buf[:n]); err != nil {
 			return &storeError{"write", err}

@@ -32,7 +32,7 @@ func TestTheStoreIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	d.finished.Wait()
+	d.started.Wait()
 	if err := putDir(t, d, dirKey, "12345", Precondition{}); err != nil {
 		t.Fatal(err)
 	}

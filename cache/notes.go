@@ -13,6 +13,9 @@ import (
 // maxNote bounds a note, in bytes.
 const maxNote = 16 << 20
 
+// noteKind is the kind of the files that hold notes.
+const noteKind = "state"
+
 // noteSeal is the kind and version of a note's seal.
 const noteSeal = "note-1"
 
@@ -31,7 +34,7 @@ func NewNotes(store Store, m *metrics.Metrics, log *slog.Logger) *Notes {
 }
 
 // noteKey returns the key of a note's object.
-func noteKey(owner, name string) string { return FileKey(owner, "state", name) }
+func noteKey(owner, name string) string { return FileKey(owner, noteKind, name) }
 
 // Get returns a note, nil where there is none.
 func (n *Notes) Get(ctx context.Context, owner, name string) []byte {

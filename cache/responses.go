@@ -272,5 +272,5 @@ func (r *Responses) damaged(ctx context.Context, owner, key, rev, body string, c
 }
 
 func (r *Responses) failed(what, key string, err error) {
-	r.log.Warn("cannot "+what+" an upstream response", "key", key, "error", err)
+	r.log.Log(context.Background(), levelOf(err), "cannot "+what+" an upstream response", "key", key, "error", err)
 }
