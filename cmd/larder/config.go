@@ -87,6 +87,9 @@ type AuditConfig struct {
 
 // CacheConfig says how upstream's answers are kept.
 type CacheConfig struct {
+	MaxSize              Size     `key:"max_size" doc:"What the cache takes on disk, at most: what was not used for longest goes. 0: no bound."`
+	MaxAge               Duration `key:"max_age" doc:"What was not used for so long is removed. 0s: never."`
+	MinFree              Size     `key:"min_free" doc:"What the cache leaves free on its volume, but never more than a tenth of that. 0: nothing."`
 	Memory               Size     `key:"memory" doc:"Finished documents held in memory, at most."`
 	FreshFor             Duration `key:"fresh_for" doc:"How long a package's document is served without asking upstream again."`
 	StaleWhileRevalidate Duration `key:"stale_while_revalidate" doc:"For how long after that it is still served at once, while upstream is asked in the background."`
@@ -115,6 +118,7 @@ func defaults() Config {
 		Data:      "./data",
 		Upstreams: []UpstreamConfig{onlyUpstream(defaultUpstream)},
 		Cache: CacheConfig{
+			MinFree:              1000 * megabyte,
 			Memory:               64 * megabyte,
 			FreshFor:             Duration(5 * time.Minute),
 			StaleWhileRevalidate: Duration(5 * time.Minute),

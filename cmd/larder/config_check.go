@@ -15,6 +15,10 @@ import (
 	"larder/proxy"
 )
 
+// minCacheSize is the least bound on the cache, in bytes: below it not even one
+// bigger package with its document would stay.
+const minCacheSize = 10 * megabyte
+
 const maxConcurrency = 10_000 // requests to one upstream at once; more is a slip of the finger
 
 // minScrubRate is less than any disk is worth; below it a pass would never end.
@@ -43,6 +47,12 @@ func (l *loader) check() {
 	l.checkLimits()
 	if l.Cache.Memory <= 0 {
 		l.bad("cache.memory", "must be more than 0")
+	}
+	if l.Cache.MaxSize > 0 && l.Cache.MaxSize < minCacheSize {
+		l.bad("cache.max_size", "must be at least %v, or 0 for no bound", Size(minCacheSize))
+	}
+	if l.Cache.MaxAge < 0 {
+		l.bad("cache.max_age", "must not be less than 0")
 	}
 	if l.Cache.FreshFor <= 0 {
 		l.bad("cache.fresh_for", "must be more than 0")

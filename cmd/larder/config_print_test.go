@@ -89,6 +89,9 @@ hosted:
   allow_shadow: [] # default
   max_publish: 200MB # default
 cache:
+  max_size: 0 # default
+  max_age: 0s # default
+  min_free: 1GB # default
   memory: 64MB # default
   fresh_for: 5m # default
   stale_while_revalidate: 5m # default

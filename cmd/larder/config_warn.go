@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"larder/hosted"
 	"larder/npm"
@@ -45,8 +46,15 @@ func (s *settings) warnings() []warning {
 		found = append(found, warning{s.origins.of("access"), "access: names that no entry matches are for admins alone, " +
 			`public packages too; end with an entry {match: ["**"], …}`})
 	}
+	if age := s.Cache.MaxAge; age > 0 && age < Duration(dayOff) {
+		found = append(found, warning{s.origins.of("cache.max_age"), "cache.max_age: " + age.String() + " is short: " +
+			"what was not installed for that long, over a weekend perhaps, cannot be installed while upstream is away"})
+	}
 	return found
 }
+
+// dayOff is how long nobody may install anything because nobody works.
+const dayOff = 4 * 24 * time.Hour
 
 // hostedWarnings returns what is wrong with the scopes of packages that are
 // published here already, if their directory can be read.

@@ -68,3 +68,16 @@ func TestCheckWarns(t *testing.T) {
 		}
 	}
 }
+
+func TestShortCacheAgeIsWarnedAbout(t *testing.T) {
+	for age, warned := range map[string]bool{"0s": false, "1h": true, "720h": false} {
+		s, err := load(sources{file: write(t, "larder.yaml", "cache: {max_age: "+age+"}\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.warnings()
+		if (len(got) > 0) != warned || warned && !strings.Contains(got[0].String(), "larder.yaml:1:9: cache.max_age: "+age+" is short") {
+			t.Errorf("max_age %s: warnings %v", age, got)
+		}
+	}
+}

@@ -94,7 +94,16 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	if err := srv.buildPrivate(ctx, s, info, counters); err != nil {
 		return err
 	}
-	srv.store, err = cache.OpenDir(cache.DirConfig{Path: srv.data.cachePath(), Within: srv.data.path, Metrics: counters, Log: srv.log})
+	srv.store, err = cache.OpenDir(cache.DirConfig{
+		Path:    srv.data.cachePath(),
+		Within:  srv.data.path,
+		MaxSize: int64(s.Cache.MaxSize),
+		MinFree: int64(s.Cache.MinFree),
+		MaxAge:  time.Duration(s.Cache.MaxAge),
+		Keep:    cache.KeepBlobs(pinnedBlobs(s)),
+		Metrics: counters,
+		Log:     srv.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -144,7 +153,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Via:            via,
 		Metrics:        counters,
 		Log:            srv.log,
-		Checks:         append(append(checks(srv.data.path), upstreamChecks(srv.registries)...), srv.damageCheck()),
+		Checks:         append(append(checks(srv.data.path), upstreamChecks(srv.registries)...), srv.damageCheck(), srv.roomCheck()),
 	})
 	if err != nil {
 		return err
@@ -220,6 +229,11 @@ func upstreamChecks(registries []*upstream.Registry) []proxy.Check {
 		})
 	}
 	return checks
+}
+
+// roomCheck is the alarm of a cache that stores nothing for lack of room.
+func (srv *server) roomCheck() proxy.Check {
+	return proxy.Check{Name: "room for the cache", Run: func(context.Context) error { return srv.store.Alarm() }}
 }
 
 // upstreamConfig translates what the configuration says about an upstream.
