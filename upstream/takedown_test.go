@@ -2,12 +2,14 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,6 +300,37 @@ func TestVersionComesBack(t *testing.T) {
 	}
 }
 
+// TestLossUnderATightBudget: whoever looks at two documents of a package holds
+// one at a time, or two such flights would wait for each other for ever.
+func TestLossUnderATightBudget(t *testing.T) {
+	g := newRig(t)
+	g.budget = newBudget(1) // each document takes all of it
+	two := []string{"1.0.0", "1.1.0"}
+	var flights sync.WaitGroup
+	for i := range 4 {
+		name := fmt.Sprint("p", i)
+		g.publish(name, release{modified: jan, listed: two})
+		body(t, g.get(t, name, npm.Full, false, Miss))
+		g.publish(name, release{modified: feb, listed: two[:1], timed: two[1:]})
+	}
+	g.clock.advance(old)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i := range 4 {
+		flights.Go(func() {
+			if p, err := g.Packument(ctx, fmt.Sprint("p", i), npm.Full, true); err != nil || p.Outcome != Miss {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+	flights.Wait()
+	for i := range 4 {
+		if !g.down(t, fmt.Sprint("p", i), "1.1.0") {
+			t.Errorf("p%d@1.1.0 is not down", i)
+		}
+	}
+}
+
 // TestOlderFormTakesNothingBack: the abbreviated document of a registry may lag
 // behind the full one.
 func TestOlderFormTakesNothingBack(t *testing.T) {
@@ -306,9 +339,12 @@ func TestOlderFormTakesNothingBack(t *testing.T) {
 	before, after := release{modified: jan, listed: two}, release{modified: feb, listed: two[:1], timed: two[1:]}
 	g.publish("a", before)
 	g.get(t, "a", npm.Abbreviated, false, Miss)
-	g.fake.handle("/a", bothOf("a", after, before))
+	lagging := release{modified: jan, listed: []string{"1.1.0", "1.0.0"}} // other bytes: it is no 304
+	g.fake.handle("/a", bothOf("a", after, lagging))
 	g.ask(t, "a", npm.Full)
-	g.ask(t, "a", npm.Abbreviated)
+	if landed := <-g.refresh(t.Context(), "a", npm.Abbreviated, true); landed.Err != nil {
+		t.Fatal(landed.Err)
+	}
 	if !g.down(t, "a", "1.1.0") {
 		t.Error("an older document took the removal back")
 	}
