@@ -203,6 +203,9 @@ func (s *Server) times(p *packument) string {
 		}
 		fields = append(fields, field{r.Version, quote(stamp(at))})
 	}
+	for _, r := range p.removed {
+		fields = append(fields, field{r.Version, quote(stamp(r.Time))})
+	}
 	return object(fields)
 }
 

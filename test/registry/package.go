@@ -57,7 +57,8 @@ type packument struct {
 	tags     []tag      // in the order in which they were made
 	modified time.Time
 	revision int
-	gone     bool // unpublished: a stub is left
+	removed  []*release // taken down: only their times are left
+	gone     bool       // unpublished: a stub is left
 	rendered map[form]*document
 }
 
@@ -148,6 +149,34 @@ func (s *Server) Deprecate(name, version, message string) error {
 // document with neither versions nor dist-tags, and an object in its time.
 func (s *Server) Unpublish(name string) error {
 	return s.change(name, func(p *packument) { p.gone = true })
+}
+
+// TakeDown removes one version of a package as a registry does: its time stays,
+// and its tarball and its own document are 404.
+func (s *Server) TakeDown(name, version string) error {
+	return s.change(name, func(p *packument) {
+		p.releases = slices.DeleteFunc(p.releases, func(r *release) bool {
+			if r.Version == version {
+				p.removed = append(p.removed, r)
+			}
+			return r.Version == version
+		})
+	})
+}
+
+// Lose makes the registry lack one version of a package as if it had never been
+// published, in a document that claims not to have changed: what a mirror does
+// that is half filled, or was put back to an older state.
+func (s *Server) Lose(name, version string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.packages[name]
+	if p == nil {
+		return fmt.Errorf("registry: no package %s", name)
+	}
+	p.releases = slices.DeleteFunc(p.releases, func(r *release) bool { return r.Version == version })
+	p.touch(p.modified)
+	return nil
 }
 
 // Remove makes the registry forget a package, which then is a 404.
