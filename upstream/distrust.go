@@ -49,11 +49,11 @@ func newDistrust() *distrust {
 func (d *distrust) lose(name string, now time.Time) (storm bool, began []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	maps.DeleteFunc(d.losses, func(_ string, at time.Time) bool { return now.Sub(at) >= stormTime })
+	expire(d.losses, stormTime, now)
 	if len(d.losses) < maxDistrusted {
 		d.losses[name] = now
 	}
-	raging := now.Before(d.storm)
+	raging := now.Before(d.storm) && d.storm.Sub(now) <= stormTime
 	if !raging && len(d.losses) <= stormPackages {
 		return false, nil
 	}
@@ -64,6 +64,15 @@ func (d *distrust) lose(name string, now time.Time) (storm bool, began []string)
 	others := maps.Clone(d.losses)
 	delete(others, name)
 	return true, slices.Sorted(maps.Keys(others))
+}
+
+// expire forgets what is older than d, or lies in the future since the clock was
+// set back.
+func expire(known map[string]time.Time, d time.Duration, now time.Time) {
+	maps.DeleteFunc(known, func(_ string, at time.Time) bool {
+		age := now.Sub(at)
+		return age >= d || age < -clockSlack
+	})
 }
 
 // hold notes that a package's document is held back.
@@ -100,7 +109,7 @@ func (d *distrust) others(name string, since time.Time) bool {
 func (d *distrust) sentence(upstream string, now time.Time) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	maps.DeleteFunc(d.heldBack, func(_ string, at time.Time) bool { return now.Sub(at) >= heldBackFor })
+	expire(d.heldBack, heldBackFor, now)
 	if len(d.heldBack) == 0 {
 		return ""
 	}

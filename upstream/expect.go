@@ -67,6 +67,16 @@ func (t *tarball) dist(ctx context.Context) (npm.Dist, error) {
 	return dist, err
 }
 
+// anyHeldDist is heldDist in either form.
+func (t *tarball) anyHeldDist(ctx context.Context) (npm.Dist, bool) {
+	for _, form := range []npm.Form{npm.Abbreviated, npm.Full} {
+		if dist, ok, err := t.heldDist(ctx, form); ok && err == nil {
+			return dist, true
+		}
+	}
+	return npm.Dist{}, false
+}
+
 // heldDist looks into a stored packument of any age: a version's hash does not
 // change.
 func (t *tarball) heldDist(ctx context.Context, form npm.Form) (dist npm.Dist, ok bool, err error) {

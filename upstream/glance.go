@@ -45,6 +45,8 @@ func (r *Registry) Glance(ctx context.Context, name, file string) {
 		defer func() { <-r.glances }()
 		if !r.glance(ctx, name, file) {
 			e.seeAgain(now.Add(glanceRetry - glanceAfter))
+		} else if r.Withheld(name, file) == nil {
+			r.checkTarball(ctx, name, file)
 		}
 		return nil, nil
 	})

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -147,6 +148,78 @@ func TestGlanceWithoutADocument(t *testing.T) {
 	})
 }
 
+// TestCachedTarballIsWithdrawn: the version is listed on, and its cached tarball
+// is withdrawn all the same. Only what says so on purpose counts.
+func TestCachedTarballIsWithdrawn(t *testing.T) {
+	const path, file = "/a/-/a-1.1.0.tgz", "a-1.1.0.tgz"
+	const never = 0
+	for _, tt := range []struct {
+		name      string
+		head, get int
+		down      bool
+	}{
+		{"410", 410, 410, true},
+		{"451", 451, 451, true},
+		{"404", 404, 404, false},
+		{"403", 403, 403, false},
+		{"500", 500, 500, false},
+		{"it is there", 200, never, false},
+		{"no HEAD", 405, never, false},
+		{"an odd HEAD", 410, 200, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newRig(t)
+			g.publish("a", release{modified: jan, listed: []string{"1.0.0", "1.1.0"}})
+			g.get(t, "a", npm.Full, false, Miss)
+			g.fake.handle(path, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					w.WriteHeader(tt.head)
+					return
+				}
+				if tt.get == never {
+					t.Error("the tarball was fetched")
+				}
+				w.WriteHeader(max(tt.get, 200))
+			})
+			g.Glance(t.Context(), "a", file)
+			g.settled(t)
+			if n := len(g.fake.asked(path)); n != 0 {
+				t.Fatalf("asked %d times within the hour", n)
+			}
+			g.clock.advance(glanceAfter)
+			g.Glance(t.Context(), "a", file)
+			g.settled(t)
+			if got := g.down(t, "a", "1.1.0"); got != tt.down {
+				t.Errorf("down: %t, want %t", got, tt.down)
+			}
+		})
+	}
+}
+
+// TestManyTarballsAreWithdrawn: that is a sick upstream, too.
+func TestManyTarballsAreWithdrawn(t *testing.T) {
+	g := newRig(t)
+	down := 0
+	for i := range 3 * stormPackages {
+		name := fmt.Sprint("p", i)
+		g.publish(name, release{modified: jan, listed: []string{"1.0.0"}})
+		g.get(t, name, npm.Full, false, Miss)
+		g.fake.handle("/"+name+"/-/"+name+"-1.0.0.tgz", answerWith(451, "", ""))
+	}
+	g.clock.advance(glanceAfter)
+	for i := range 3 * stormPackages {
+		name := fmt.Sprint("p", i)
+		g.Glance(t.Context(), name, name+"-1.0.0.tgz")
+		g.settled(t)
+		if g.down(t, name, "1.0.0") {
+			down++
+		}
+	}
+	if down != stormPackages {
+		t.Errorf("%d packages are down, want %d", down, stormPackages)
+	}
+}
+
 // labels is a Vault that only lists.
 type labels []string
 
@@ -158,7 +231,6 @@ func (labels) Restore(context.Context, string) error                      { retu
 func TestGlancesAreBounded(t *testing.T) {
 	g := newRig(t)
 	release := make(chan struct{})
-	g.fake.handle("/-/all", nil)
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
 	for _, name := range names {
 		g.fake.handle("/"+name+"/1.0.0", func(w http.ResponseWriter, r *http.Request) {

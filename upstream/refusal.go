@@ -33,12 +33,19 @@ func refusedWith(status int) error {
 	return nil
 }
 
+// asRefused returns the refusal in err's chain.
+func asRefused(err error) (*refusedTarball, bool) {
+	var refused *refusedTarball
+	ok := errors.As(err, &refused)
+	return refused, ok
+}
+
 // Refused is told what getting a tarball failed with, and returns the error for
 // the client. Where upstream lists the version and refuses its tarball, the
 // version is hidden for a while, so that clients choose another one.
 func (r *Registry) Refused(ctx context.Context, name, file string, err error) error {
-	var refused *refusedTarball
-	if !errors.As(err, &refused) {
+	refused, ok := asRefused(err)
+	if !ok {
 		return err
 	}
 	dist, unlisted := (&tarball{r, name, file}).dist(ctx)

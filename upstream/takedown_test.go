@@ -51,7 +51,8 @@ func (d release) abbreviated(name string) string {
 
 // publish makes the fake registry have d of a package.
 func (g *rig) publish(name string, d release) {
-	g.fake.handle("/"+name, both(always(d.full(name)), always(d.abbreviated(name))))
+	own := strings.NewReplacer("http://registry.example", g.fake.URL)
+	g.fake.handle("/"+name, both(always(own.Replace(d.full(name))), always(own.Replace(d.abbreviated(name)))))
 }
 
 // ask asks for a package when its copy is old.
@@ -613,5 +614,28 @@ func BenchmarkWithheld(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestClockSetBackEndsStorms: what lies in the future does not count.
+func TestClockSetBackEndsStorms(t *testing.T) {
+	d, now := newDistrust(), time.Now()
+	for i := range 2 * stormPackages {
+		d.lose(fmt.Sprint("p", i), now)
+	}
+	if storm, _ := d.lose("q", now); !storm {
+		t.Fatal("no storm")
+	}
+	d.hold("q", now)
+	before := now.Add(-1000 * time.Hour)
+	if storm, _ := d.lose("q", before); storm {
+		t.Error("the storm goes on for as long as the clock was set back")
+	}
+	if s := d.sentence("npm", before); s != "" {
+		t.Error(s)
+	}
+	told := (*tally)(nil).again("x", now).again("x", before)
+	if !told.First.Equal(before) || told.Answers != 1 {
+		t.Errorf("%+v counts from the future", told)
 	}
 }
