@@ -230,19 +230,20 @@ func (labels) Restore(context.Context, string) error                      { retu
 // TestGlancesAreBounded: so many at once, and the tarball never waits.
 func TestGlancesAreBounded(t *testing.T) {
 	g := newRig(t)
-	release := make(chan struct{})
+	arrived, release := make(chan struct{}), make(chan struct{})
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
 	for _, name := range names {
-		g.fake.handle("/"+name+"/1.0.0", func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-release:
-			case <-r.Context().Done():
-			}
+		g.fake.handle("/"+name+"/1.0.0", func(w http.ResponseWriter, _ *http.Request) {
+			arrived <- struct{}{}
+			<-release
 			w.WriteHeader(http.StatusInternalServerError)
 		})
 	}
 	for _, name := range names { // returns although upstream hangs
 		g.Glance(t.Context(), name, npm.TarballFile(name, "1.0.0"))
+	}
+	for range maxGlances {
+		<-arrived
 	}
 	if n := len(g.glances); n != maxGlances {
 		t.Errorf("%d glances at once, want %d", n, maxGlances)

@@ -122,9 +122,8 @@ func (m *remote) unbelieved(name string, cause error) *failure {
 // tells so is stored: once that is there, nothing else does.
 func (g *guard) take(ctx context.Context, versions []string, why removal) {
 	manifests := g.heldManifests(ctx, versions)
-	g.keepManifests(ctx, g.name, manifests)
 	taken := 0
-	g.change(ctx, g.name, func(s *removals) {
+	g.changeKeeping(ctx, g.name, manifests, func(s *removals) {
 		for _, version := range versions {
 			if _, known := s.Versions[version]; !known && len(s.Versions) >= maxRemoved {
 				continue
@@ -138,8 +137,8 @@ func (g *guard) take(ctx context.Context, versions []string, why removal) {
 		}
 		s.HeldBack = nil
 	})
-	g.metrics.TakenDown(string(why.Evidence), taken)
 	if why.Doubt == nil {
+		g.metrics.TakenDown(string(why.Evidence), taken)
 		g.putAside(ctx, g.name, versions)
 	}
 	g.log.Warn("upstream has removed versions", "package", g.name, "versions", someOf(versions), "count", len(versions),
@@ -259,6 +258,7 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 	})
 	if len(believed) > 0 {
 		r.log.Warn("removed versions are taken down: upstream has said so for long enough", "package", name, "versions", someOf(believed), "count", len(believed))
+		r.metrics.TakenDown(string(byAbsence), len(believed))
 		r.putAside(ctx, name, believed)
 	}
 	if back {

@@ -188,14 +188,29 @@ func (r *Registry) storedRemovals(name string) *removals {
 // change replaces what is remembered of a package by what edit makes of a copy
 // of it, and stores it.
 func (r *Registry) change(ctx context.Context, name string, edit func(*removals)) {
+	r.changeKeeping(ctx, name, nil, edit)
+}
+
+// changeKeeping is change that keeps manifests of removed versions as well.
+func (r *Registry) changeKeeping(ctx context.Context, name string, manifests map[string][]byte, edit func(*removals)) {
+	ctx = context.WithoutCancel(ctx)
 	e := r.entry(name)
-	e.writing.Lock() // held while the note is written, so that the later one stays
+	e.writing.Lock() // held while the notes are written, so that the later ones stay
 	defer e.writing.Unlock()
 	s := e.removals().clone()
 	edit(s)
+	now := r.now()
+	maps.DeleteFunc(s.Versions, func(_ string, m removal) bool { return !m.Until.IsZero() && !now.Before(m.Until) })
 	s.index()
+	if len(manifests) > 0 {
+		r.keepManifests(ctx, name, manifests)
+	}
 	e.remember(s)
-	err := r.cfg.Notes.Put(context.WithoutCancel(ctx), r.Owner(name), noteRemovals, s.encode())
+	owner, text := r.Owner(name), s.encode()
+	err := r.cfg.Notes.Put(ctx, owner, noteRemovals, text)
+	if err == nil && len(s.Versions) == 0 {
+		err = r.cfg.Notes.Put(ctx, owner, noteManifests, nil)
+	}
 	if err != nil {
 		r.log.Warn("removed versions will be forgotten at the next start: they cannot be stored", "package", name, "error", err)
 	}
@@ -220,7 +235,7 @@ func (r *Registry) keepManifests(ctx context.Context, name string, manifests map
 	}
 	text, err := json.Marshal(kept)
 	if err == nil {
-		err = r.cfg.Notes.Put(context.WithoutCancel(ctx), r.Owner(name), noteManifests, text)
+		err = r.cfg.Notes.Put(ctx, r.Owner(name), noteManifests, text)
 	}
 	if err != nil {
 		r.log.Warn("the manifests of removed versions cannot be stored: pins will not list them", "package", name, "error", err)

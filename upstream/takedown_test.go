@@ -299,6 +299,11 @@ func TestVersionComesBack(t *testing.T) {
 	if g.down(t, "a", "1.1.0") {
 		t.Error("down again after a start")
 	}
+	for _, note := range []string{noteRemovals, noteManifests} {
+		if left := g.cfg.Notes.Get(t.Context(), g.Owner("a"), note); left != nil {
+			t.Errorf("left behind: %s", left)
+		}
+	}
 }
 
 // TestLossUnderATightBudget: whoever looks at two documents of a package holds
@@ -608,10 +613,12 @@ func BenchmarkWithheld(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			file := npm.TarballFile(name, "2.0.0")
+			r.entry(name).see(r.now())
 			for b.Loop() {
 				if err := r.Withheld(name, file); err != nil {
 					b.Fatal(err)
 				}
+				r.Glance(b.Context(), name, file)
 			}
 		})
 	}
