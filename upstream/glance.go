@@ -39,21 +39,40 @@ func (r *Registry) Glance(ctx context.Context, name, file string) {
 		<-r.glances
 		return
 	}
-	// The key is this glance's alone: it must run, to give its place back.
-	key := fmt.Sprintf("glance %s %d", name, now.UnixNano())
-	r.flights.start(ctx, key, func(ctx context.Context) (any, error) {
-		defer func() { <-r.glances }()
-		if !r.glance(ctx, name, file) {
+	flight, land, err := r.flights.board(ctx)
+	if err != nil {
+		e.seeAgain(now.Add(glanceRetry - glanceAfter))
+		<-r.glances
+		return
+	}
+	go func() { // for which Close waits, since it is a flight
+		defer func() {
+			land()
+			<-r.glances
+		}()
+		// One more, within it, for the sake of its recover: there is never
+		// another of that key.
+		key := fmt.Sprintf("glance %s %d", name, now.UnixNano())
+		landed := <-r.flights.start(flight, key, func(ctx context.Context) (any, error) {
+			return r.glance(ctx, name, file), nil
+		})
+		if answered, _ := landed.Val.(bool); !answered {
 			e.seeAgain(now.Add(glanceRetry - glanceAfter))
-		} else if r.Withheld(name, file) == nil {
-			r.checkTarball(ctx, name, file)
 		}
-		return nil, nil
-	})
+	}()
 }
 
 // glance reports whether upstream had something to say.
 func (r *Registry) glance(ctx context.Context, name, file string) bool {
+	answered := r.confirm(ctx, name, file)
+	if answered && r.Withheld(name, file) == nil {
+		r.checkTarball(ctx, name, file)
+	}
+	return answered
+}
+
+// confirm is glance at the document.
+func (r *Registry) confirm(ctx context.Context, name, file string) bool {
 	form, held := r.entry(name).mainForm()
 	if !held {
 		// Nobody ever needed the document: the version's own is much smaller.

@@ -255,6 +255,21 @@ func TestGlancesAreBounded(t *testing.T) {
 	}
 }
 
+// TestGlanceThatCannotRun: it gives back its place, here because the registry
+// is closed.
+func TestGlanceThatCannotRun(t *testing.T) {
+	g := newRig(t)
+	if err := g.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * maxGlances {
+		g.Glance(t.Context(), fmt.Sprint("p", i), fmt.Sprintf("p%d-1.0.0.tgz", i))
+	}
+	if n := len(g.glances); n != 0 {
+		t.Errorf("%d places are lost", n)
+	}
+}
+
 // TestNoGlanceWhileUpstreamIsNotToBeAsked: offline, or because the request says so.
 func TestNoGlanceWhileUpstreamIsNotToBeAsked(t *testing.T) {
 	g := newRig(t)
