@@ -78,6 +78,11 @@ func TestChaos(t *testing.T) {
 	}
 	t.Logf("read again without upstream: %s", stored.summary())
 	stored.report(t)
+	if err := r.Upstream.Start(); err != nil {
+		t.Fatal(err)
+	}
+	mustAnswer(t, r, warm[0]) // or Larder would look whether it is back
+	r.Upstream.Stop()
 	r.MustLetGo(t, before)
 	if rig.Long && r.Larder != nil {
 		mustRecover(t, r, slices.Concat(warm, cold))

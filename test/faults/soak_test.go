@@ -41,7 +41,7 @@ func TestSoak(t *testing.T) {
 	r := rig.New(t, rig.Config{Settings: []string{"LARDER_CACHE_FRESH_FOR=1s", "LARDER_CACHE_STALE_WHILE_REVALIDATE=1s"}})
 	stock := newStock(t, r, "s", soakStock)
 	s := &soak{rig: r, books: newLedger()}
-	s.mustAnswer(t, stock[0])
+	mustAnswer(t, r, stock[0])
 	r.Upstream.Stop() // and with it the connections
 	before := r.Footprint(t)
 	for n := range rounds {
@@ -68,7 +68,7 @@ func TestSoak(t *testing.T) {
 	if err := r.Upstream.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.mustAnswer(t, stock[0])
+	mustAnswer(t, r, stock[0])
 	r.Upstream.Stop()
 	r.MustLetGo(t, before)
 	if r.Larder != nil {
@@ -150,10 +150,10 @@ func (s *soak) ask(ctx context.Context, q request) {
 
 // mustAnswer waits until something that upstream has is served again: Larder
 // remembers for a while that it was away.
-func (s *soak) mustAnswer(t *testing.T, g *goods) {
+func mustAnswer(t *testing.T, r *rig.Rig, g *goods) {
 	t.Helper()
 	if !rig.Eventually(t, recoveryLimit, func() bool {
-		resp, _, err := s.rig.Fetch(t.Context(), s.rig.Base+g.name, "Cache-Control", "no-cache")
+		resp, _, err := r.Fetch(t.Context(), r.Base+g.name, "Cache-Control", "no-cache")
 		return err == nil && resp.StatusCode == http.StatusOK && resp.Header.Get("X-Larder-Cache") != "stale"
 	}) {
 		t.Errorf("%s is not served afresh although upstream is back", g.name)
