@@ -120,15 +120,22 @@ func shows(t npm.Target, versions [][]byte) bool {
 	return false
 }
 
-// current is reg.Packument. Where the full document is not to be had, and the
+// current is reg.Packument. Where the full document cannot be had now, and the
 // abbreviated one is held, that is what there is: rather one without a readme
 // than none.
 func current(ctx context.Context, reg *upstream.Registry, name string, form npm.Form, force bool) (*upstream.Packument, error) {
 	pk, err := reg.Packument(ctx, name, form, force)
-	if form == npm.Full && errors.Is(err, upstream.ErrOffline) {
-		if short, failed := reg.Packument(ctx, name, npm.Abbreviated, false); failed == nil {
-			return short, nil
+	if form != npm.Full || ctx.Err() != nil {
+		return pk, err
+	}
+	switch npm.KindOf(err) {
+	case npm.Unavailable, npm.Timeout, npm.BadUpstream:
+		short, failed := reg.Packument(upstream.HeldOnly(ctx), name, npm.Abbreviated, false)
+		if failed != nil {
+			break
 		}
+		short.Away = short.Outcome == upstream.Stale && !errors.Is(err, upstream.ErrOffline)
+		return short, nil
 	}
 	return pk, err
 }

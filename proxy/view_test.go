@@ -257,6 +257,22 @@ func TestTheAbbreviatedDocumentStandsInForTheFullOne(t *testing.T) {
 	})
 }
 
+// TestTheAbbreviatedDocumentStandsInDuringAnOutage, too, and lists all there is:
+// what is not cached may be had again before it is asked for.
+func TestTheAbbreviatedDocumentStandsInDuringAnOutage(t *testing.T) {
+	w := newWorld(t)
+	w.up.stock("lib", plain("1.0.0", "2.0.0")...)
+	w.get("/lib", "Accept", corgi).want(t, 200)
+	w.up.handle("/lib", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
+	r := w.wantVersions("/lib", "", "2.0.0", "1.0.0", "2.0.0")
+	r.wantHeader(t, "Content-Type", npm.FullType)
+	w.get("/other").wantError(t, 404)
+	w.up.handle("/none", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) })
+	if status := w.get("/none").StatusCode; status != 502 && status != 503 {
+		t.Errorf("status %d of what is not held", status)
+	}
+}
+
 // TestTheSmallServicesOfTheView: what is held is answered, what is not is
 // refused at once, and nothing of it goes upstream.
 func TestTheSmallServicesOfTheView(t *testing.T) {
