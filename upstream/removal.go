@@ -67,7 +67,7 @@ type tally struct {
 // something else. Since the clock was set back, the first answer may lie ahead of
 // it: then it counts as one of now.
 func (t *tally) again(loss string, now time.Time) *tally {
-	if t == nil || t.Loss != loss || t.First.After(now) { // the clock was set back
+	if t == nil || t.Loss != loss {
 		return &tally{Loss: loss, First: now, Answers: 1}
 	}
 	first := t.First
