@@ -40,7 +40,8 @@ type DirConfig struct {
 	// that keeps free, at most a tenth of it; both in bytes, 0: no bound. What was
 	// not used for longest goes to make room, and what was not used for MaxAge
 	// goes in any case (0: never), except where Keep, which may be nil,
-	// says true: of a key, or of another with the same hash in its name.
+	// says true: of a key, or of another with the same hash in its name. They are
+	// for stores that are neither Durable nor Shared.
 	MaxSize int64
 	MinFree int64
 	MaxAge  time.Duration
