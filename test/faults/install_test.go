@@ -13,7 +13,7 @@ import (
 
 // How many packages the generated project has.
 const (
-	projectSize     = 80
+	projectSize     = 60
 	longProjectSize = 1000
 )
 
@@ -33,6 +33,7 @@ func TestInstalls(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real package managers take minutes")
 	}
+	t.Parallel()
 	size := projectSize
 	if rig.Long {
 		size = longProjectSize

@@ -46,6 +46,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts and kills dozens of servers")
 	}
+	t.Parallel()
 	rounds := killRounds
 	if rig.Long {
 		rounds = longKillRounds

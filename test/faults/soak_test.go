@@ -19,27 +19,32 @@ import (
 const (
 	soakRounds     = 2
 	longSoakRounds = 100
-	soakRound      = 4 * time.Second
+	soakRound      = 3 * time.Second
 	soakClients    = 24
-	soakStock      = 120 // packages
+	soakStock      = 80 // packages
+	longSoakStock  = 300
+	// soakSize is what the cache may take, which is less than the larger stock
+	// does.
+	soakSize = "10MB"
 )
 
 // TestSoak lets clients at a Larder that is stopped and started again, and
-// taken offline and back, while its upstream misbehaves at random. No client may
-// complete a wrong byte, each stop is clean under the race detector, nothing
-// wrong is stored and nothing is left behind.
+// taken offline and back, with less room than it would like, while its upstream
+// misbehaves at random. No client may complete a wrong byte, each stop is clean
+// under the race detector, nothing wrong is stored and nothing is left behind.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
-	rounds := soakRounds
+	t.Parallel()
+	rounds, packages := soakRounds, soakStock
 	if rig.Long {
-		rounds = longSoakRounds
+		rounds, packages = longSoakRounds, longSoakStock
 	}
 	seed := rig.Seed(t)
 	dice := rand.New(rand.NewPCG(seed, 0))
-	r := rig.New(t, rig.Config{Settings: []string{"LARDER_CACHE_FRESH_FOR=1s", "LARDER_CACHE_STALE_WHILE_REVALIDATE=1s"}})
-	stock := newStock(t, r, "s", soakStock)
+	r := rig.New(t, rig.Config{Settings: []string{"LARDER_CACHE_FRESH_FOR=1s", "LARDER_CACHE_STALE_WHILE_REVALIDATE=1s", "LARDER_CACHE_MAX_SIZE=" + soakSize}})
+	stock := newStock(t, r, "s", packages)
 	s := &soak{rig: r, books: newLedger()}
 	mustAnswer(t, r, stock[0])
 	r.Upstream.Stop() // and with it the connections
@@ -64,6 +69,9 @@ func TestSoak(t *testing.T) {
 	t.Log(s.books.summary())
 	s.books.mustHave(t, "full: right", "abbreviated: right", "tarball: right", "part: right", "offline full: right", "offline tarball: right")
 
+	if rig.Long && r.Metric(t, "larder_store_evicted_files_total") == 0 {
+		t.Error("nothing was evicted")
+	}
 	r.Upstream.ClearFaults()
 	if err := r.Upstream.Start(); err != nil {
 		t.Fatal(err)
@@ -120,6 +128,8 @@ func (s *soak) ask(ctx context.Context, q request) {
 	what, strictly := q.what, q.accepted
 	q.accepted = func(resp *http.Response, body []byte) error {
 		switch {
+		case what == "part" && resp.StatusCode == http.StatusOK: // there was no room to store it
+			return q.tarball(versionOf(q)).accepted(resp, body)
 		case !mayBeOffline():
 		case what == "full" || what == "abbreviated":
 			return q.goods.checkListed(body, q.base, s.rig.Source)
@@ -146,6 +156,16 @@ func (s *soak) ask(ctx context.Context, q request) {
 		q.what = "offline " + q.what
 	}
 	s.books.note(q, outcome, err)
+}
+
+// versionOf is the version whose tarball is asked for.
+func versionOf(q request) string {
+	for _, version := range stockVersions {
+		if q.path == q.goods.tarballPath(version) {
+			return version
+		}
+	}
+	return ""
 }
 
 // mustAnswer waits until something that upstream has is served again: Larder
