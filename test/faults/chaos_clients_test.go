@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"path"
 	"strconv"
 	"sync"
 	"time"
@@ -144,6 +145,24 @@ func (q request) head(version string) request {
 	return q
 }
 
+// orAbbreviated also accepts what is made of the abbreviated form where the full
+// one is asked for: while upstream fails, Larder answers with what it holds.
+func (q request) orAbbreviated(r *rig.Rig) request {
+	strictly := q.accepted
+	q.accepted = func(resp *http.Response, body []byte) error {
+		err := strictly(resp, body)
+		switch {
+		case err == nil:
+		case q.what == "full":
+			return q.goods.checkPackument(body, false, q.base, r.Source)
+		case q.what == "version":
+			return q.goods.checkManifest(bytes.ReplaceAll(body, []byte(q.base), []byte(r.Source)), path.Base(q.path))
+		}
+		return err
+	}
+	return q
+}
+
 // ledger notes what happened, from many goroutines.
 type ledger struct {
 	mu        sync.Mutex // guards what follows
@@ -190,7 +209,7 @@ func (l *ledger) do(ctx context.Context, r *rig.Rig, q request, warm bool) {
 	held := l.holds(q.subject)
 	client, leave := context.WithTimeout(ctx, patience)
 	defer leave()
-	outcome, err := q.send(client, r, held)
+	outcome, err := q.orAbbreviated(r).send(client, r, held)
 	switch {
 	case ctx.Err() != nil && !errors.Is(err, errWrong):
 		outcome, err = "over", nil

@@ -1,13 +1,11 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"path"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -120,11 +118,11 @@ func (s *soak) round(t *testing.T, stock []*goods, seed uint64, offline bool) {
 }
 
 // ask sends a request. One that Larder may have answered offline may be refused
-// for any reason, a packument may lack versions, and a document may lack what only
-// the full form has.
+// for any reason, and a packument may lack versions.
 func (s *soak) ask(ctx context.Context, q request) {
 	began := s.offline.Load()
 	mayBeOffline := func() bool { return began%2 == 1 || began != s.offline.Load() }
+	q = q.orAbbreviated(s.rig)
 	what, strictly := q.what, q.accepted
 	q.accepted = func(resp *http.Response, body []byte) error {
 		switch {
@@ -133,9 +131,6 @@ func (s *soak) ask(ctx context.Context, q request) {
 		case !mayBeOffline():
 		case what == "full" || what == "abbreviated":
 			return q.goods.checkListed(body, q.base, s.rig.Source)
-		case what == "version":
-			body = bytes.ReplaceAll(body, []byte(q.base), []byte(s.rig.Source))
-			return q.goods.checkManifest(body, path.Base(q.path))
 		}
 		return strictly(resp, body)
 	}
