@@ -10,8 +10,9 @@ import (
 	"larder/npm"
 )
 
-// Vault puts the bytes of removed versions aside, and back. Labels lists what
-// is there of an owner; cache.Blobs is one.
+// Vault puts the bytes of removed versions aside, and back; cache.Blobs is one.
+// Labels lists what is there of an owner under a kind, by the names that Expect
+// gave.
 type Vault interface {
 	Labels(ctx context.Context, owner, kind string) ([]string, error)
 	Quarantine(ctx context.Context, key, why string) error
