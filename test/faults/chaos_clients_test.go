@@ -242,7 +242,7 @@ func (q request) send(ctx context.Context, r *rig.Rig, held bool) (string, error
 	switch {
 	case ctx.Err() != nil:
 		return "no patience", nil
-	case err != nil && q.what != "tarball":
+	case err != nil && q.what != "tarball" && !(q.what == "part" && resp.StatusCode == http.StatusOK): // all of it, as it comes
 		return "broken", fmt.Errorf("%s, broken off: %w", status, err)
 	case err != nil:
 		return "broken", nil
