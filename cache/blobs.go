@@ -162,13 +162,14 @@ func (b *Blobs) Open(ctx context.Context, key string) (*Blob, error) {
 
 // join returns the running fill of key, or a new one; the caller releases it.
 func (b *Blobs) join(key string, src Source) (*fill, error) {
-	if bad, ok := b.bad.Get(key); ok {
-		switch {
-		case !time.Now().Before(bad.until):
-			b.bad.Remove(key)
-		case bad.times >= wrongTries:
-			return nil, bad.err
-		}
+	bad, wary := b.bad.Get(key)
+	switch {
+	case !wary:
+	case !time.Now().Before(bad.until):
+		b.bad.Remove(key)
+		wary = false
+	case bad.times >= wrongTries:
+		return nil, bad.err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,6 +185,7 @@ func (b *Blobs) join(key string, src Source) (*fill, error) {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	f := newFill(b, key, src, cancel)
+	f.wary = wary
 	f.hold()
 	b.flights[key] = f
 	b.fills.Go(func() {

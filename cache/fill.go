@@ -44,6 +44,8 @@ type fill struct {
 	expected Expectation
 	file     FollowReader
 
+	wary bool // wrong bytes came last time: nothing is shown before all is verified
+
 	written     int64 // bytes; like what follows, the goroutine's own
 	wrong       int   // attempts that gave wrong bytes
 	asked       bool  // the source has said the next two
@@ -249,7 +251,7 @@ func (f *fill) copy(ctx context.Context, w io.Writer, d *download, room *reserva
 // show lets the readers have what they may of a blob that is not verified yet.
 func (f *fill) show(size int64) {
 	switch {
-	case size >= 0 && size <= heldBack, f.written <= heldBack:
+	case f.wary, size >= 0 && size <= heldBack, f.written <= heldBack:
 		return
 	case size < 0 && f.written < unsizedHold:
 		return
