@@ -57,6 +57,7 @@ type change struct {
 	proven   []string // that it lacks and says to have had
 	unproven []string // that it lacks without a word
 	back     []string // that were removed and that it lists
+	news     bool     // it lists versions that were not known
 	evidence evidence // for proven
 	form     npm.Form
 	modified time.Time
@@ -86,7 +87,7 @@ func (g *guard) compare(doc []byte, found inspection) change {
 		case p.Listed && isKnown:
 			// A refused tarball is listed all the while, and what is older than
 			// the removal cannot take it back.
-			if removed.Evidence != byTarball && !found.modified.Before(removed.Modified) {
+			if removed.Evidence != byTarball && (found.modified.IsZero() || !found.modified.Before(removed.Modified)) {
 				c.back = append(c.back, version)
 			}
 		case p.Listed, isKnown && removed.Evidence != byTarball:
@@ -97,6 +98,12 @@ func (g *guard) compare(doc []byte, found inspection) change {
 		default:
 			c.unproven = append(c.unproven, version)
 		}
+	}
+	if len(c.unproven) > 0 {
+		c.news = slices.ContainsFunc(npm.VersionNames(doc), func(version []byte) bool {
+			_, known := slices.BinarySearch(names, string(version))
+			return !known
+		})
 	}
 	return c
 }

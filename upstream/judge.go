@@ -33,7 +33,9 @@ const maxLogged = 20
 // Otherwise a package whose document is newer than the copy is believed as long
 // as few do so. Whatever else takes versions away (a mirror that is half
 // filled, a registry that was rolled back, a document that was cut) is believed
-// when it has been told for long enough.
+// when it has been told for long enough. Until then the older copy is served on,
+// or, where the new one lists versions that nobody has seen yet (a registry
+// that keeps the last few snapshots), the new one with those that it lacks.
 func (g *guard) judge(ctx context.Context, c change) *failure {
 	now := g.now()
 	if len(c.back) > 0 {
@@ -48,14 +50,15 @@ func (g *guard) judge(ctx context.Context, c change) *failure {
 	why := removal{Since: now, Evidence: byAbsence, Modified: c.modified}
 	loss := fingerprint(c.unproven)
 	told := g.entry(g.name).removals().heldBack()
-	if told != nil && told.Loss == loss {
-		if told = told.again(loss, now); told.due(now) && g.distrust.others(g.name, told.First) {
-			g.take(ctx, c.unproven, why)
-			return nil
-		}
+	repeated := told != nil && told.Loss == loss
+	told = told.again(loss, now)
+	switch {
+	case told.due(now) && g.distrust.others(g.name, told.First):
+		g.take(ctx, c.unproven, why)
+		return nil
+	case repeated && !c.news:
 		return g.hold(ctx, c, told)
-	}
-	if c.form == npm.Abbreviated && !g.last {
+	case c.form == npm.Abbreviated && !g.last:
 		return g.remote.unbelieved(g.name, errUnproven)
 	}
 	storm, began := g.distrust.lose(g.name, now)
@@ -66,10 +69,9 @@ func (g *guard) judge(ctx context.Context, c change) *failure {
 		g.take(ctx, c.unproven, why)
 		return nil
 	}
-	told = told.again(loss, now)
-	if g.held.rev == "" || g.form == npm.Full && g.held.form != npm.Full && !g.last {
-		// There is no older copy of what a client wants. The versions are added
-		// to the new one instead.
+	if c.news || g.held.rev == "" || g.form == npm.Full && g.held.form != npm.Full && !g.last {
+		// The older copy lacks what a client wants, or there is none. The
+		// versions are added to the new one instead.
 		why.Doubt = told
 		g.take(ctx, c.unproven, why)
 		return nil

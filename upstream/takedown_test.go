@@ -306,6 +306,25 @@ func TestVersionComesBack(t *testing.T) {
 	}
 }
 
+// TestVersionComesBackUndated: in a document that does not say when it was made,
+// as another URL of the upstream may send it.
+func TestVersionComesBackUndated(t *testing.T) {
+	g := newRig(t)
+	both := []string{"1.0.0", "1.1.0"}
+	g.publish("a", release{modified: jan, listed: both})
+	g.get(t, "a", npm.Full, false, Miss)
+	g.publish("a", release{modified: feb, listed: both[:1], timed: both[1:]})
+	g.ask(t, "a", npm.Full)
+	if !g.down(t, "a", "1.1.0") {
+		t.Fatal("not down")
+	}
+	g.publish("a", release{listed: both})
+	g.ask(t, "a", npm.Full)
+	if g.down(t, "a", "1.1.0") {
+		t.Error("still down")
+	}
+}
+
 // TestLossUnderATightBudget: whoever looks at two documents of a package holds
 // one at a time, or two such flights would wait for each other for ever.
 func TestLossUnderATightBudget(t *testing.T) {
@@ -388,6 +407,52 @@ func TestFullDocumentOfAnotherFormsCopy(t *testing.T) {
 	}
 	if !g.down(t, "a", "1.1.0") {
 		t.Error("what is told for long enough is not believed")
+	}
+}
+
+// TestRetention: a registry that dates nothing drops the oldest version with each
+// one that is published. What is new is seen at once, and what is gone is served
+// until it was told for long enough.
+func TestRetention(t *testing.T) {
+	for _, form := range []npm.Form{npm.Full, npm.Abbreviated} {
+		t.Run(form.String(), func(t *testing.T) {
+			g := newRig(t)
+			all := []string{"1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0"}
+			g.publish("a", release{listed: all[:2]})
+			g.publish("b", release{listed: all[:1]})
+			g.get(t, "a", form, false, Miss)
+			for i := 2; i < len(all); i++ {
+				g.publish("a", release{listed: all[i-1 : i+1]})
+				p := g.ask(t, "a", form)
+				if doc := body(t, p); !strings.Contains(doc, fmt.Sprintf("%q:{", all[i])) {
+					t.Fatalf("%s was published and is not seen: %s", all[i], doc)
+				}
+				for _, gone := range all[:i-1] {
+					if g.down(t, "a", gone) {
+						t.Errorf("%s is down at once", gone)
+					}
+				}
+			}
+			if taken, err := g.Taken(t.Context(), "a"); err != nil || len(taken.Restored) != 4 {
+				t.Errorf("%+v, %v", taken, err)
+			}
+			if g.Alarm() == nil {
+				t.Error("no alarm")
+			}
+			for range tallyAnswers {
+				g.clock.advance(tallyTime)
+				g.ask(t, "b", form)
+				g.ask(t, "a", form)
+			}
+			for _, gone := range all[:4] {
+				if !g.down(t, "a", gone) {
+					t.Errorf("%s is not down after hours", gone)
+				}
+			}
+			if err := g.Alarm(); err != nil {
+				t.Errorf("the alarm goes on: %v", err)
+			}
+		})
 	}
 }
 
