@@ -62,6 +62,7 @@ func (r *Registry) Alarm() error {
 	r.reviewHeldBack()
 	r.credentials.review(r.now())
 	r.forbidden.review(r.now())
+	r.absentees.review(r.now())
 	if s := r.alarms.sentence(); s != "" {
 		return errors.New(s)
 	}

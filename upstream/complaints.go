@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,16 +81,30 @@ func (f *refusals) tellLocked(now time.Time) {
 	f.alarms.set(f.condition, sentence)
 }
 
-// newRefusals returns what is noted of credentials that upstream refuses, and
-// of packages that it refuses although copies of them are held.
-func newRefusals(upstream string, a *alarms) (credentials, forbidden *refusals) {
+// all returns the names that are refused.
+func (f *refusals) all() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.names))
+}
+
+// newRefusals returns what is noted of credentials that upstream refuses, of
+// packages that it refuses although copies of them are held, and of those that
+// it says do not exist, which is an alarm where they are many.
+func newRefusals(upstream string, a *alarms) (credentials, forbidden, missing *refusals) {
 	credentials = &refusals{condition: "credentials", alarms: a, sentence: func(name string, others int) string {
 		return fmt.Sprintf("upstream %s refuses Larder's credentials, for %s", upstream, andOthers(name, others))
 	}}
 	forbidden = &refusals{condition: "refused", alarms: a, sentence: func(name string, others int) string {
 		return fmt.Sprintf("upstream %s refuses %s, of which the copies are served on", upstream, andOthers(name, others))
 	}}
-	return credentials, forbidden
+	missing = &refusals{condition: "missing", alarms: a, sentence: func(name string, others int) string {
+		if others < stormPackages {
+			return ""
+		}
+		return fmt.Sprintf("upstream %s says that %s do not exist, of which the copies are served on: it may have lost them, or its credentials do not suffice any more", upstream, andOthers(name, others))
+	}}
+	return credentials, forbidden, missing
 }
 
 func andOthers(name string, others int) string {
@@ -116,6 +132,7 @@ func (r *Registry) judgeHeld(name string, err *npm.Error) {
 	switch {
 	case err == nil:
 		r.forbidden.answered(name, r.now())
+		r.absentees.answered(name, r.now())
 	case err.Kind == npm.Forbidden:
 		r.forbidden.note(name, r.now())
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"larder/npm"
 )
 
 const (
@@ -26,11 +28,11 @@ const (
 // distrust is what a registry knows of answers that it does not believe: it
 // tells one package that lost versions from an upstream that loses them all.
 type distrust struct {
-	mu       sync.Mutex           // guards what follows
-	losses   map[string]time.Time // packages that lost versions without proof, and when
-	storm    time.Time            // until then every such loss is held back
-	heldBack map[string]time.Time // packages whose documents are, and when last
-	answers  [2]lastAnswer        // of different packages, the latest first
+	mu       sync.Mutex               // guards what follows
+	losses   map[string]time.Time     // packages that lost versions without proof, and when
+	storm    time.Time                // until then every such loss is held back
+	heldBack map[string]time.Time     // packages whose documents are, and when last
+	answers  map[string][2]lastAnswer // by scope, "" for all: of different packages, the latest first
 }
 
 // lastAnswer is when upstream last gave a good answer for a package.
@@ -40,7 +42,11 @@ type lastAnswer struct {
 }
 
 func newDistrust() *distrust {
-	return &distrust{losses: make(map[string]time.Time), heldBack: make(map[string]time.Time)}
+	return &distrust{
+		losses:   make(map[string]time.Time),
+		heldBack: make(map[string]time.Time),
+		answers:  make(map[string][2]lastAnswer),
+	}
 }
 
 // lose notes that a package lost versions without proof, and reports whether so
@@ -89,18 +95,32 @@ func (d *distrust) answered(name string, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.heldBack, name)
-	if d.answers[0].name != name {
-		d.answers[1] = d.answers[0]
+	d.noteAnswer("", name, now)
+	if scope := npm.Scope(name); scope != "" {
+		d.noteAnswer(scope, name, now)
 	}
-	d.answers[0] = lastAnswer{name, now}
+}
+
+// noteAnswer is called with mu held.
+func (d *distrust) noteAnswer(scope, name string, now time.Time) {
+	last, known := d.answers[scope]
+	if !known && len(d.answers) >= maxDistrusted {
+		return
+	}
+	if last[0].name != name {
+		last[1] = last[0]
+	}
+	last[0] = lastAnswer{name, now}
+	d.answers[scope] = last
 }
 
 // others reports whether upstream gave a good answer for another package since
-// then.
-func (d *distrust) others(name string, since time.Time) bool {
+// then, of a scope unless that is "".
+func (d *distrust) others(scope, name string, since time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.ContainsFunc(d.answers[:], func(a lastAnswer) bool {
+	last := d.answers[scope]
+	return slices.ContainsFunc(last[:], func(a lastAnswer) bool {
 		return a.name != "" && a.name != name && !a.at.Before(since)
 	})
 }

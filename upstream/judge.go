@@ -53,7 +53,7 @@ func (g *guard) judge(ctx context.Context, c change) *failure {
 	repeated := told != nil && told.Loss == loss
 	told = told.again(loss, now)
 	switch {
-	case told.due(now) && g.distrust.others(g.name, told.First):
+	case told.due(now) && g.distrust.others("", g.name, told.First):
 		g.take(ctx, c.unproven, why)
 		return nil
 	case repeated && !c.news:
@@ -248,7 +248,7 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 			if m.Doubt == nil || v.modified.Before(m.Modified) {
 				continue // an older document has nothing to say of it
 			}
-			if m.Doubt = m.Doubt.again(m.Doubt.Loss, now); m.Doubt.due(now) && r.distrust.others(name, m.Doubt.First) {
+			if m.Doubt = m.Doubt.again(m.Doubt.Loss, now); m.Doubt.due(now) && r.distrust.others("", name, m.Doubt.First) {
 				m.Doubt = nil
 				believed = append(believed, version)
 			}
@@ -268,27 +268,6 @@ func (r *Registry) told(ctx context.Context, name string, v revision) {
 		r.log.Info("upstream has a package again that had vanished", "package", name)
 	}
 	r.reviewHeldBack()
-}
-
-// missing notes that upstream says that a held package does not exist.
-func (r *Registry) missing(ctx context.Context, name string) {
-	if s := r.entry(name).removals(); s != nil && s.Package != nil {
-		return
-	}
-	now, vanished := r.now(), false
-	r.change(ctx, name, func(s *removals) {
-		s.Missing = s.Missing.again("", now)
-		if s.Missing.due(now) && r.distrust.others(name, s.Missing.First) {
-			s.Package = &removal{Since: now, Evidence: byVanishing}
-			s.Missing = nil
-			vanished = true
-		}
-	})
-	if vanished {
-		r.metrics.TakenDown(string(byVanishing), 1)
-		r.putAllAside(ctx, name)
-		r.log.Warn("a package has vanished from upstream: it is taken down", "package", name)
-	}
 }
 
 // someOf returns the first few of a list, for the log.

@@ -162,6 +162,7 @@ type Registry struct {
 	distrust               *distrust
 	alarms                 *alarms
 	credentials, forbidden *refusals
+	absentees              *refusals                  // held packages that upstream says do not exist
 	glances                chan struct{}              // holds an element for each that is under way
 	pins                   map[string]map[string]bool // by name and version
 	flights                flights
@@ -216,7 +217,7 @@ func New(cfg Config) (*Registry, error) {
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)
 	r.alarms = &alarms{log: r.log, metrics: r.metrics}
-	r.credentials, r.forbidden = newRefusals(cfg.Name, r.alarms)
+	r.credentials, r.forbidden, r.absentees = newRefusals(cfg.Name, r.alarms)
 	r.probes = newProbes()
 	r.breaker = newBreaker(breakerConfig{
 		upstream: cfg.Name, pause: cfg.BreakerPause, opened: r.probe, metrics: r.metrics, log: r.log,

@@ -456,71 +456,6 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestVanished: a package that is not there any more.
-func TestVanished(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		status  int
-		answers int
-		every   time.Duration
-		others  bool
-		want    bool
-	}{
-		{"three answers over an hour", 404, 3, 16 * time.Minute, true, true},
-		{"410", 410, 3, 16 * time.Minute, true, true},
-		{"two answers over an hour", 404, 2, 2 * time.Hour, true, false},
-		{"four answers in less", 404, 4, 4 * time.Minute, true, false},
-		{"nobody else is answered", 404, 4, time.Hour, false, false},
-		{"403", 403, 4, time.Hour, true, false},
-		{"451", 451, 4, time.Hour, true, false},
-		{"500", 500, 4, time.Hour, true, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			g := newRig(t)
-			has := release{modified: jan, listed: []string{"1.0.0"}}
-			g.publish("a", has)
-			g.publish("b", has)
-			g.get(t, "a", npm.Full, false, Miss)
-			g.fake.handle("/a", answerWith(tt.status, "application/json", `{"error":"gone"}`))
-			for range tt.answers {
-				g.clock.advance(tt.every)
-				if p := g.ask(t, "a", npm.Full); p.Outcome != Stale {
-					t.Errorf("outcome %s", p.Outcome)
-				}
-				if tt.others {
-					if _, err := g.Packument(t.Context(), "b", npm.Full, true); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			vanished := func() bool {
-				_, err := g.Taken(t.Context(), "a")
-				tarball := g.Withheld("a", "a-1.0.0.tgz")
-				if (err == nil) != (tarball == nil) {
-					t.Errorf("document: %v, tarball: %v", err, tarball)
-				}
-				if err != nil {
-					wantError(t, err, npm.NotFound, "a was taken down: upstream npm says that it does not exist")
-					wantError(t, tarball, npm.Forbidden, "a was taken down: upstream npm says that it does not exist")
-				}
-				return err != nil
-			}
-			if got := vanished(); got != tt.want {
-				t.Errorf("vanished: %t, want %t", got, tt.want)
-			}
-			g.restart(t)
-			if got := vanished(); got != tt.want {
-				t.Errorf("after a start: vanished: %t, want %t", got, tt.want)
-			}
-			g.publish("a", has)
-			g.ask(t, "a", npm.Full)
-			if vanished() {
-				t.Error("it is back, and still counts as vanished")
-			}
-		})
-	}
-}
-
 // TestRestartKeepsWhatWasTaken: and what was told so far.
 func TestRestartKeepsWhatWasTaken(t *testing.T) {
 	g := newRig(t)
@@ -582,31 +517,6 @@ func TestBadPins(t *testing.T) {
 	g.cfg.Pins = []string{"a@1.0.0", "b"}
 	if _, err := New(g.cfg); err == nil || !strings.Contains(err.Error(), `"b" names no version`) {
 		t.Errorf("%v", err)
-	}
-}
-
-// TestPinnedVersionsOfAVanishedPackage: they alone are left.
-func TestPinnedVersionsOfAVanishedPackage(t *testing.T) {
-	g := newRig(t, func(c *Config) { c.Pins = []string{"a@1.0.0"} })
-	two := []string{"1.0.0", "1.1.0"}
-	g.publish("a", release{modified: jan, listed: two})
-	g.publish("b", release{modified: jan, listed: two})
-	g.get(t, "a", npm.Full, false, Miss)
-	g.fake.handle("/a", answerWith(404, "application/json", `{}`))
-	for range tallyAnswers {
-		g.clock.advance(tallyTime)
-		g.ask(t, "a", npm.Full)
-		g.ask(t, "b", npm.Full)
-	}
-	taken, err := g.Taken(t.Context(), "a")
-	if err != nil || taken.Hides("1.0.0") || !taken.Hides("1.1.0") {
-		t.Errorf("%+v, %v", taken, err)
-	}
-	if err := g.Withheld("a", "a-1.0.0.tgz"); err != nil {
-		t.Errorf("the pinned tarball: %v", err)
-	}
-	if g.Withheld("a", "a-1.1.0.tgz") == nil {
-		t.Error("the other tarball is served")
 	}
 }
 
