@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"larder/npm"
+	"larder/upstream"
 )
 
 // checkOwned reports why the name is not ours to write to. A name that is
@@ -29,7 +30,7 @@ func (s *Server) checkOwned(ctx context.Context, name string) error {
 	case err == nil:
 		return &npm.Error{Kind: npm.Forbidden, Op: "proxy.checkOwned", Name: name, Code: "shadows_upstream",
 			Msg: name + " is a package of upstream " + reg.Name() + ": it can be neither changed nor published over here, unless hosted.allow_shadow has its name"}
-	case npm.KindOf(err) == npm.NotFound:
+	case npm.KindOf(err) == npm.NotFound && !errors.Is(err, upstream.ErrRecalled):
 		return nil
 	}
 	return &npm.Error{Kind: npm.Unavailable, Op: "proxy.checkOwned", Name: name, Code: "upstream_unknown", Err: err,

@@ -190,3 +190,23 @@ func TestNameOfUpstreamIsNotPublishedOver(t *testing.T) {
 		})
 	}
 }
+
+// TestRecalledAbsenceFreesNoName: that upstream did not have a package when it
+// was last asked lets installs go on while it is away, and nobody publish.
+func TestRecalledAbsenceFreesNoName(t *testing.T) {
+	w := newWorld(t)
+	alice := w.user("alice")
+	w.up.handle("/theirs", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(404)
+		_, _ = w.Write([]byte(`{"error":"Not found"}`))
+	})
+	w.get("/theirs").wantError(t, 404)
+	w.proxy.cfg.Upstreams[0].SetOffline(true)
+	w.get("/theirs").wantError(t, 404)
+	if reason := w.publish(alice, "theirs", "9.9.9").wantError(t, 503); !strings.Contains(reason, "hosted.reserved") {
+		t.Errorf("reason %q", reason)
+	}
+	w.proxy.cfg.Upstreams[0].SetOffline(false)
+	w.publish(alice, "theirs", "9.9.9").want(t, 201)
+}

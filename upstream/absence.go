@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -18,6 +19,11 @@ const (
 // errSaidSo is the cause of a NotFound that a registry speaks for itself, in
 // JSON. A page that says 404 may be anybody's.
 var errSaidSo = errors.New("upstream said so")
+
+// ErrRecalled is in the chain of a NotFound that is upstream's last word from a
+// time when it could still be asked: what an install may go on with is no
+// ground to take a name for free.
+var ErrRecalled = errors.New("upstream cannot be asked, and said so before")
 
 // absences remembers what upstream said is not there. Only NotFound is ever
 // remembered, since only that is definitive: for a minute instead of asking
@@ -81,5 +87,5 @@ func (r *Registry) recall(key, missing string, failed error) error {
 		return failed
 	}
 	r.metrics.AbsenceRecalled()
-	return &npm.Error{Kind: npm.NotFound, Op: "upstream " + r.cfg.Name, Msg: missing, Err: failed}
+	return &npm.Error{Kind: npm.NotFound, Op: "upstream " + r.cfg.Name, Msg: missing, Err: fmt.Errorf("%w: %w", ErrRecalled, failed)}
 }
