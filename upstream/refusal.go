@@ -11,7 +11,8 @@ import (
 // How long a version stays hidden whose tarball upstream refused, before it is
 // asked for again.
 const (
-	missingPause = 10 * time.Minute // 404: what serves tarballs may lag behind the registry
+	laggingPause = time.Minute      // the first 404: what serves tarballs may lag behind the registry
+	missingPause = 10 * time.Minute // 404 again
 	refusedPause = 24 * time.Hour   // 410, 451: that is meant
 )
 
@@ -54,11 +55,16 @@ func (r *Registry) Refused(ctx context.Context, name, file string, err error) er
 	}
 	now := r.now()
 	m := removal{Since: now, Evidence: byTarball, Status: refused.status, Until: now.Add(refusedPause)}
-	if refused.status == http.StatusNotFound {
+	known, ok := r.entry(name).removals().versions()[dist.Version]
+	switch {
+	case refused.status != http.StatusNotFound:
+	case ok && known.Status == refused.status:
 		m.Until = now.Add(missingPause)
+	default:
+		m.Until = now.Add(laggingPause)
 	}
 	g := &guard{Registry: r, name: name}
-	if known, ok := r.entry(name).removals().versions()[dist.Version]; !ok || !known.hides(now) {
+	if !ok || !known.hides(now) {
 		g.take(ctx, []string{dist.Version}, m)
 	}
 	if withheld := r.Withheld(name, file); withheld != nil {
