@@ -25,8 +25,9 @@ type Member struct {
 
 // ParseObject splits a JSON object into its members. The values are slices of
 // raw. Of a key that occurs twice the last value is kept, in the first one's
-// place, as JavaScript does. Kind Invalid: raw is not JSON, is no object, has
-// over 262,144 members or nests over a thousand levels deep.
+// place, as JavaScript does; what is not UTF-8 in a key becomes U+FFFD. Kind
+// Invalid: raw is not JSON, is no object, has over 262,144 members or nests
+// over a thousand levels deep.
 func ParseObject(raw []byte) (Object, error) {
 	if !ValidJSON(raw) {
 		return nil, invalidf("npm.ParseObject", "the document is not valid JSON")
@@ -38,7 +39,7 @@ func ParseObject(raw []byte) (Object, error) {
 	var o Object
 	places := make(map[string]int)
 	for c.next() {
-		key := string(c.key)
+		key := text(string(c.key))
 		value := slices.Clip(c.value())
 		if i, twice := places[key]; twice {
 			o[i].Value = value
@@ -110,7 +111,8 @@ func (o Object) AppendJSON(dst []byte) []byte {
 // Quote returns s as a JSON string in which '<', '>' and '&' stay as they are.
 // What is not UTF-8 becomes U+FFFD.
 func Quote(s string) []byte {
-	if utf8.ValidString(s) && needsNoEscape([]byte(s)) {
+	s = text(s)
+	if needsNoEscape([]byte(s)) {
 		return append(append(append(make([]byte, 0, len(s)+len(`""`)), '"'), s...), '"')
 	}
 	var b bytes.Buffer
@@ -120,4 +122,12 @@ func Quote(s string) []byte {
 		panic(err) // a string always has a JSON form
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// text returns s with U+FFFD for each byte that is not UTF-8.
+func text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
