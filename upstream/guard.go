@@ -86,8 +86,9 @@ func (g *guard) compare(doc []byte, found inspection) change {
 		switch {
 		case p.Listed && isKnown:
 			// A refused tarball is listed all the while, and what is older than
-			// the removal cannot take it back.
-			if removed.Evidence != byTarball && (found.modified.IsZero() || !found.modified.Before(removed.Modified)) {
+			// the proof of a removal cannot take it back.
+			older := !found.modified.IsZero() && found.modified.Before(removed.Modified)
+			if removed.Evidence == byAbsence || removed.Evidence != byTarball && !older {
 				c.back = append(c.back, version)
 			}
 		case p.Listed, isKnown && removed.Evidence != byTarball:

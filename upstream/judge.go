@@ -31,7 +31,8 @@ const maxLogged = 20
 //
 // That "time" has a version which "versions" lacks proves that it was removed.
 // Otherwise a package whose document is newer than the copy is believed as long
-// as few do so. Whatever else takes versions away (a mirror that is half
+// as few do so, and upstream has one URL: a mirror that stands in lags behind,
+// and dates its documents by itself. Whatever else takes versions away (a mirror that is half
 // filled, a registry that was rolled back, a document that was cut) is believed
 // when it has been told for long enough. Until then the older copy is served on,
 // or, where the new one lists versions that nobody has seen yet (a registry
@@ -65,7 +66,7 @@ func (g *guard) judge(ctx context.Context, c change) *failure {
 	for _, name := range began {
 		g.doubt(ctx, name)
 	}
-	if !storm && newer(c.modified, g.held.modified) {
+	if !storm && newer(c.modified, g.held.modified) && len(g.remote.bases) == 1 {
 		g.take(ctx, c.unproven, why)
 		return nil
 	}

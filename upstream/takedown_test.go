@@ -325,6 +325,62 @@ func TestVersionComesBackUndated(t *testing.T) {
 	}
 }
 
+// TestLaggingMirror: a mirror stands in that has not got the latest version yet
+// and dates its documents by itself. The version is served all the while.
+func TestLaggingMirror(t *testing.T) {
+	second := newFake(t)
+	g := newRig(t, func(c *Config) { c.URLs = append(c.URLs, parseURL(t, second.URL)) })
+	first := g.fake
+	two := []string{"1.0.0", "1.1.0"}
+	g.publish("a", release{modified: jan, listed: two})
+	g.get(t, "a", npm.Full, false, Miss)
+	first.handle("/a", answerWith(503, "", ""))
+	g.fake = second
+	g.publish("a", release{modified: mar, listed: two[:1]})
+	wantServed := func(when string) {
+		t.Helper()
+		if g.down(t, "a", "1.1.0") {
+			t.Errorf("%s: it is down", when)
+		}
+		if taken, err := g.Taken(t.Context(), "a"); err != nil || taken.Hides("1.1.0") {
+			t.Errorf("%s: it is hidden, or %v", when, err)
+		}
+	}
+	g.ask(t, "a", npm.Full)
+	wantServed("the mirror answers")
+	second.handle("/a", answerWith(503, "", ""))
+	g.fake = first
+	g.publish("a", release{modified: feb, listed: two})
+	g.clock.advance(heldBackPause)
+	g.ask(t, "a", npm.Full)
+	wantServed("the first URL answers")
+	if err := g.Alarm(); err != nil {
+		t.Errorf("the alarm goes on: %v", err)
+	}
+	if s := g.entry("a").removals(); s != nil {
+		t.Errorf("remembered: %s", s.encode())
+	}
+}
+
+// TestReplicasDisagree: of two servers behind one URL one has not got a version
+// yet. It is there again as soon as the other one answers, whose document may
+// be older: nobody has said that it was removed.
+func TestReplicasDisagree(t *testing.T) {
+	g := newRig(t)
+	two := []string{"1.0.0", "1.1.0"}
+	g.publish("a", release{modified: jan, listed: two})
+	g.get(t, "a", npm.Full, false, Miss)
+	g.publish("a", release{modified: mar, listed: two[:1]})
+	g.ask(t, "a", npm.Full)
+	g.publish("a", release{modified: feb, listed: two})
+	if p := g.ask(t, "a", npm.Full); !strings.Contains(body(t, p), `"1.1.0":{`) {
+		t.Error("the document is not served")
+	}
+	if taken, err := g.Taken(t.Context(), "a"); err != nil || taken.Hides("1.1.0") || g.down(t, "a", "1.1.0") {
+		t.Errorf("1.1.0 is down, or %v", err)
+	}
+}
+
 // TestLossUnderATightBudget: whoever looks at two documents of a package holds
 // one at a time, or two such flights would wait for each other for ever.
 func TestLossUnderATightBudget(t *testing.T) {
