@@ -132,7 +132,8 @@ func (g *guard) take(ctx context.Context, versions []string, why removal) {
 				continue
 			}
 			m := why
-			if file := npm.File(manifests[version]); file != npm.TarballFile(g.name, version) {
+			file := npm.File(manifests[version])
+			if _, conventional := npm.VersionOfFile(g.name, file); !conventional { // or it is that version's own name, whatever this one says
 				m.File = file
 			}
 			s.Versions[version] = m

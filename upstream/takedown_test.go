@@ -325,6 +325,27 @@ func TestVersionComesBackUndated(t *testing.T) {
 	}
 }
 
+// TestRemovedVersionWithAnothersFile: tarballs have odd names, and one may be
+// what another version's is called. That one is served on.
+func TestRemovedVersionWithAnothersFile(t *testing.T) {
+	g := newRig(t)
+	publish := func(modified string, versions ...string) {
+		g.fake.handle("/a", answerWith(200, npm.FullType, fmt.Sprintf(`{"_id":"a","name":"a","versions":{%s},"time":{"modified":%q,"1.0.0-rc":%q,"0.9.0":%q}}`,
+			strings.Join(versions, ","), modified, jan, jan)))
+	}
+	at := func(file string) string { return g.fake.URL + "/a/-/" + file }
+	final := `"1.0.0":` + manifest("a", "1.0.0", at("a-1.0.0.tgz"))
+	publish(jan, final, `"1.0.0-rc":`+manifest("a", "1.0.0-rc", at("a-1.0.0.tgz")), `"0.9.0":`+manifest("a", "0.9.0", at("a@0.9.0.tgz")))
+	g.get(t, "a", npm.Full, false, Miss)
+	publish(feb, final)
+	g.ask(t, "a", npm.Full)
+	for file, want := range map[string]bool{"a-1.0.0.tgz": false, "a-1.0.0-rc.tgz": true, "a-0.9.0.tgz": true, "a@0.9.0.tgz": true} {
+		if err := g.Withheld("a", file); (err != nil) != want {
+			t.Errorf("%s: %v, want it withheld: %t", file, err, want)
+		}
+	}
+}
+
 // TestLaggingMirror: a mirror stands in that has not got the latest version yet
 // and dates its documents by itself. The version is served all the while.
 func TestLaggingMirror(t *testing.T) {
