@@ -56,9 +56,11 @@ func (r *Registry) Glance(ctx context.Context, name, file string) {
 		landed := <-r.flights.start(flight, key, func(ctx context.Context) (any, error) {
 			return r.glance(ctx, name, file), nil
 		})
+		seen := now
 		if answered, _ := landed.Val.(bool); !answered {
-			e.seeAgain(now.Add(glanceRetry - glanceAfter))
+			seen = now.Add(glanceRetry - glanceAfter)
 		}
+		r.entry(name).seeAgain(seen) // which may be another one: a failure forgets what is empty
 	}()
 }
 
@@ -138,7 +140,8 @@ func (e *entry) see(now time.Time) bool {
 	return true
 }
 
-// seeAgain makes the next glance come earlier.
+// seeAgain notes when somebody last glanced at the package; a time before that
+// makes the next one come earlier.
 func (e *entry) seeAgain(seen time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -129,6 +129,27 @@ func TestGlanceWithoutADocument(t *testing.T) {
 		}
 		wantError(t, g.Withheld("a", file), npm.Forbidden, "a was taken down")
 	})
+	t.Run("upstream refuses the document", func(t *testing.T) {
+		for _, status := range []int{403, 404} {
+			g := start(t)
+			g.fake.handle("/a/1.1.0", nil)
+			g.fake.handle("/a", answerWith(status, "application/json", `{"error":"no"}`))
+			for range 5 {
+				g.Glance(t.Context(), "a", file)
+				g.settled(t)
+				g.clock.advance(absentFor - time.Second)
+			}
+			if n := len(g.fake.asked("/a")); n != 1 {
+				t.Errorf("%d: asked %d times within minutes, want once", status, n)
+			}
+			g.clock.advance(glanceAfter)
+			g.Glance(t.Context(), "a", file)
+			g.settled(t)
+			if n := len(g.fake.asked("/a")); n != 2 {
+				t.Errorf("%d: asked %d times after an hour, want twice", status, n)
+			}
+		}
+	})
 	t.Run("upstream is away", func(t *testing.T) {
 		g := start(t)
 		g.fake.handle("/a/1.1.0", answerWith(500, "", ""))
