@@ -26,6 +26,7 @@ type boundServer struct {
 	server  *http.Server
 	addr    string
 	metrics *metrics.Metrics
+	all     *Connections
 	inside  atomic.Int32  // handlers that run
 	most    atomic.Int32  // of them at once
 	entered chan string   // gets the path of each request
@@ -36,6 +37,7 @@ func newBoundServer(t *testing.T, cfg ConnectionsConfig) *boundServer {
 	b := &boundServer{t: t, metrics: metrics.New("test", ""), entered: make(chan string, 100), release: make(chan struct{})}
 	cfg.Metrics = b.metrics
 	cs := NewConnections(cfg)
+	b.all = cs
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -148,6 +150,23 @@ func (b *boundServer) until(line string) {
 	}
 }
 
+// untilIdle waits until the server has seen that n connections are idle, which
+// it does some time after their clients have their answers.
+func (b *boundServer) untilIdle(n int) {
+	b.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		b.all.mu.Lock()
+		idle := b.all.idle.Len()
+		b.all.mu.Unlock()
+		if idle == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%d connections are idle, not %d", idle, n)
+		}
+	}
+}
+
 const bounded = `larder_connections_bounded_total{how="%s"} %d`
 
 func TestConnectionsWaitForAPlace(t *testing.T) {
@@ -179,6 +198,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 		if p.answer(fmt.Sprintf("/%d", i)) {
 			t.Fatal("a connection ends before there is need")
 		}
+		b.untilIdle(i + 1)
 	}
 	third := b.dial("127.0.0.1")
 	third.send("/third")
