@@ -424,6 +424,7 @@ func TestTheVolumeKeepsSomethingFree(t *testing.T) {
 	if err := tryPut(t, h.Dir, "00000000/a", 1); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("a document: %v", err)
 	}
+	waitFor(t, "the evictor gives up", func() bool { h.size.mu.Lock(); defer h.size.mu.Unlock(); return h.size.full })
 	h.later(alarmAfter + time.Second)
 	waitFor(t, "an alarm", func() bool { return h.Alarm() != nil })
 	if err := h.Alarm(); !strings.Contains(err.Error(), "its volume has") {

@@ -74,8 +74,8 @@ func (l *ledger) reserve(cost int64) (*claim, error) {
 		l.reserved += cost
 		l.settleLocked()
 		return nil, nil
-	case l.max > 0 && cost > l.max-l.max/lowPart:
-		return nil, fmt.Errorf("%w: %d bytes are too many for a store of %d", ErrNoRoom, cost, l.max)
+	case l.beyondLocked(cost):
+		return nil, fmt.Errorf("%w: %d bytes are more than could be had", ErrNoRoom, cost)
 	case l.full && l.hopelessLocked(cost):
 		l.wakeLocked()
 		return nil, fmt.Errorf("%w: nothing can go", ErrNoRoom)
@@ -130,6 +130,15 @@ func (l *ledger) fitsLocked(cost, slack int64) bool {
 		return false
 	}
 	return l.floor == 0 || l.free < 0 || l.free-l.unwrittenLocked()-cost >= l.floor
+}
+
+// beyondLocked reports whether cost bytes would not fit even if all that is held
+// went: then nothing should go for them.
+func (l *ledger) beyondLocked(cost int64) bool {
+	if l.max > 0 && cost > l.max-l.max/lowPart {
+		return true
+	}
+	return l.floor > 0 && l.free >= 0 && l.known && l.free+l.held.cost()-cost < l.floor
 }
 
 // hopelessLocked reports whether cost bytes more do not fit even when all that is
@@ -264,6 +273,7 @@ func (d *Dir) Reserve(ctx context.Context, bytes int64) (release func(), err err
 		return func() {}, nil
 	}
 	d.measure()
+	bytes = min(bytes, maxUsage) // an upstream may announce any size
 	cost := usageOf(bytes).plus(usageOf(maxReservedBeside)).cost()
 	c, err := d.size.reserve(cost)
 	if err == nil && c != nil {

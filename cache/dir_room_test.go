@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"testing"
 	"time"
 
@@ -65,6 +66,38 @@ func TestReserve(t *testing.T) {
 				t.Errorf("%d bytes stay reserved", got)
 			}
 			wantMetric(t, m, "store_reserved_bytes 0")
+		})
+	}
+}
+
+// An upstream may announce any size. What could not be stored even in an empty
+// cache pushes nothing out.
+func TestWhatCannotFitPushesNothingOut(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		cfg   DirConfig
+		bytes int64
+	}{
+		{"more than the bound", DirConfig{MaxSize: 1 << 20}, 1 << 21},
+		{"more than there are, with a bound", DirConfig{MaxSize: 1 << 20}, math.MaxInt64},
+		{"more than the volume has", DirConfig{MinFree: 1 << 30}, 1 << 40},
+		{"more than there are, with a floor", DirConfig{MinFree: 1 << 30}, math.MaxInt64},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := openHouse(t, test.cfg)
+			for n := range 10 {
+				putBlob(t, h.Dir, testOwner(n), "a", 20<<10, time.Hour)
+			}
+			if release, err := h.Reserve(t.Context(), test.bytes); !errors.Is(err, ErrNoRoom) {
+				t.Errorf("error %v", err)
+				release()
+			}
+			if got := h.reservedBytes(); got != 0 {
+				t.Errorf("%d bytes are reserved", got)
+			}
+			if left := onDisk(h.objects).Files; left != 20 {
+				t.Errorf("%d of 20 files are left", left)
+			}
 		})
 	}
 }
