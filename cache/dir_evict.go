@@ -205,9 +205,10 @@ func (d *Dir) measure() {
 	if d.size.minFree <= 0 {
 		return
 	}
-	now := time.Now().UnixNano()
+	now := d.now().UnixNano()
 	last := d.measuredAt.Load()
-	if now-last < int64(volumeEvery) || !d.measuredAt.CompareAndSwap(last, now) {
+	// Where the clock was set back it is not known how old that is.
+	if age := now - last; age >= 0 && age < int64(volumeEvery) || !d.measuredAt.CompareAndSwap(last, now) {
 		return
 	}
 	v, err := d.volume(d.objects)

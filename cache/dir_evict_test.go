@@ -436,6 +436,14 @@ func TestTheVolumeKeepsSomethingFree(t *testing.T) {
 	wantMetric(t, m, "store_full 0")
 }
 
+// How full the volume is must be seen however the clock is set.
+func TestTheVolumeIsSeenByAClockThatWasSetBack(t *testing.T) {
+	h := openHouse(t, DirConfig{MinFree: 1 << 30})
+	h.later(-24 * time.Hour)
+	h.change(func(h *house) { h.vol.free = 1 << 20 })
+	waitFor(t, "the volume is full", func() bool { return errors.Is(tryPut(t, h.Dir, "00000000/a", 1), ErrNoRoom) })
+}
+
 // Files may come into a directory at the moment in which it would go, being empty.
 func TestDeleteAndCommitInOneDirectory(t *testing.T) {
 	h := openHouse(t, DirConfig{})
