@@ -234,6 +234,28 @@ func TestALostTarball(t *testing.T) {
 	})
 }
 
+// Who restores them from a backup needs to know of all of them.
+func TestAllLostTarballsAreFound(t *testing.T) {
+	stores(t, func(t *testing.T, s cache.Store) {
+		p := newPackages(t, Config{Store: s})
+		for _, version := range []string{"1.0.0", "1.1.0", "1.2.0"} {
+			publish(t, p, pkg{name: "lib", version: version})
+		}
+		for _, file := range keys(t, s, "lib") {
+			if !strings.HasPrefix(file, "tgz-") {
+				continue
+			}
+			if err := s.Delete(t.Context(), owner("lib")+"/"+file, cache.Precondition{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inspect(t, p, s, true)
+		if n := len(p.damages.keys()); n != 3 {
+			t.Errorf("%d of 3 are known", n)
+		}
+	})
+}
+
 // What a crash left goes when it is a day old; what a version names, and what
 // may yet be named, stays.
 func TestOrphans(t *testing.T) {

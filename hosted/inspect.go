@@ -97,21 +97,27 @@ func (i *Inspector) document(ctx context.Context, reads cache.Store, key string)
 	if i.err != nil || i.doc == nil {
 		return i.err
 	}
+	var missing []*version
 	for _, v := range i.doc.Versions {
-		err := exists(ctx, reads, v.Tarball.Key)
-		if !errors.Is(err, fs.ErrNotExist) {
-			continue // if it cannot be read, its own turn tells
+		if errors.Is(exists(ctx, reads, v.Tarball.Key), fs.ErrNotExist) { // if it cannot be read, its own turn tells
+			missing = append(missing, v)
 		}
-		i.read(ctx, reads, i.owner) // it may have been unpublished just now
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	i.read(ctx, reads, i.owner) // they may have been unpublished just now
+	var lost error
+	for _, v := range missing {
 		if i.version(v.Tarball.Key) == nil || !errors.Is(exists(ctx, reads, v.Tarball.Key), fs.ErrNotExist) {
-			return nil // somebody works on this package: the next pass sees
+			continue // somebody works on this package: the next pass sees
 		}
 		what := "the tarball of " + i.doc.Name + "@" + v.Version
-		err = fmt.Errorf("%w: it is missing", errDamage)
+		err := fmt.Errorf("%w: it is missing", errDamage)
 		i.packages.damages.add(v.Tarball.Key, damage{what, "", i.packages.now()}, i.where, err)
-		return &cache.Rot{Key: v.Tarball.Key, Label: what, Err: err}
+		lost = &cache.Rot{Key: v.Tarball.Key, Label: what, Err: err}
 	}
-	return nil
+	return lost
 }
 
 func exists(ctx context.Context, store cache.Store, key string) error {
