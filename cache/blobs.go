@@ -135,7 +135,10 @@ func (b *Blobs) Get(ctx context.Context, key string, src Source) (*Blob, error) 
 	if err == nil {
 		return blob, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil, err // who asked has left while it was hashed
+	case !errors.Is(err, fs.ErrNotExist):
 		b.log.Warn("reading the store failed: fetching instead", "key", key, "error", err)
 	}
 	f, err := b.join(key, src)

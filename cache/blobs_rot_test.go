@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -385,6 +386,31 @@ func TestAFirstReaderMayHangUp(t *testing.T) {
 		close(store.hold)
 		if err := <-stayed; err != nil {
 			t.Errorf("who stayed got %v", err)
+		}
+	})
+}
+
+// A client that hangs up is no failure of the disk, and needs no download.
+func TestWhoHangsUpStartsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, _ := filled(t, 1, 300*kb)
+		var log bytes.Buffer
+		blobs := cache.NewBlobs(cache.BlobsConfig{Store: store, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		defer blobs.Close(context.Background())
+		defer close(store.hold)
+		ctx, hangUp := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := blobs.Get(ctx, blobAt(0), &source{data: randomBytes(0, 300*kb)})
+			left <- err
+		}()
+		synctest.Wait()
+		hangUp()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("it got %v", err)
+		}
+		if log.Len() > 0 {
+			t.Errorf("the log says %s", log.String())
 		}
 	})
 }
