@@ -81,6 +81,27 @@ func TestUseIsWrittenDown(t *testing.T) {
 	}
 }
 
+// Where files go at an early age their use must be known earlier, too: a document
+// that is asked for all the time, and what it was made of, must not go by age.
+func TestDocumentsInMemoryDoNotAge(t *testing.T) {
+	h := openHouse(t, DirConfig{MaxAge: time.Hour})
+	docs := NewDocuments(DocumentsConfig{Store: h.Dir})
+	defer docs.Close()
+	mustMake(t, docs, testKey, renders([]byte("a document")))
+	kept, ok := docs.kept.get(testKey)
+	if !ok {
+		t.Fatal("it is not in memory")
+	}
+	kept.touched.Store(time.Now().Add(-40 * time.Minute).Unix())
+	setAge(t, h.Dir, testKey.object(), 40*time.Minute)
+	doc, ok := docs.Lookup(t.Context(), testKey)
+	if !ok {
+		t.Fatal("it is not there")
+	}
+	doc.Close()
+	waitFor(t, "its use is written down", func() bool { return time.Since(lastUse(t, h.Dir, testKey.object())) < time.Hour/2 })
+}
+
 // What is answered from memory is in use on disk, too.
 func TestDocumentsInMemoryAreInUse(t *testing.T) {
 	h := openHouse(t, DirConfig{MinFree: 1})
@@ -101,7 +122,7 @@ func TestDocumentsInMemoryAreInUse(t *testing.T) {
 	if !ok {
 		t.Fatal("it is not in memory")
 	}
-	kept.touched.Add(int64(-2 * touchEvery / time.Second))
+	kept.touched.Add(int64(-2 * tellEvery / time.Second))
 	lookup()
 	waitFor(t, "its use is written down", func() bool { return time.Since(lastUse(t, h.Dir, testKey.object())) < time.Hour })
 

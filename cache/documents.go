@@ -145,6 +145,10 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 	return d.document(key, loaded, o), true
 }
 
+// tellEvery is how often the store is told at most that a document in memory is
+// in use. How often it writes that down is its own affair.
+const tellEvery = time.Minute
+
 // touch tells the store, now and then, that a document is in use which it is not
 // asked for because it is in memory.
 func (d *Documents) touch(key DocumentKey, f *finished) {
@@ -153,7 +157,7 @@ func (d *Documents) touch(key DocumentKey, f *finished) {
 	}
 	now := time.Now().Unix()
 	last := f.touched.Load()
-	if now-last >= int64(touchEvery/time.Second) && f.touched.CompareAndSwap(last, now) && last != 0 {
+	if now-last >= int64(tellEvery/time.Second) && f.touched.CompareAndSwap(last, now) && last != 0 {
 		d.toucher.Touch(key.object())
 	}
 }
