@@ -62,7 +62,7 @@ func (d *Dir) census(ctx context.Context, pace int) {
 	d.size.begin()
 	var err error
 	for n := range branches {
-		if err = d.owners(ctx, branchName(n), func(owner string) error { return c.visit(ctx, owner) }); err != nil {
+		if err = c.branch(ctx, branchName(n)); err != nil {
 			break
 		}
 	}
@@ -86,8 +86,37 @@ type census struct {
 	gone usage
 }
 
-// visit counts what is kept under owner.
+// branch counts what is kept of the owners that begin with name.
+func (c *census) branch(ctx context.Context, name string) error {
+	end := name + "g" // comes after all of them
+	c.dir.size.listing(end)
+	if err := c.dir.owners(ctx, name, func(owner string) error { return c.visit(ctx, owner) }); err != nil {
+		return err
+	}
+	for {
+		late := c.dir.size.counting(end)
+		if late == end {
+			return nil
+		}
+		if err := c.visit(ctx, late); err != nil {
+			return err
+		}
+	}
+}
+
+// visit counts what is kept under owner, and before that under those that no
+// listing had.
 func (c *census) visit(ctx context.Context, owner string) error {
+	for {
+		first := c.dir.size.counting(owner)
+		if err := c.weigh(ctx, first); err != nil || first == owner {
+			return err
+		}
+	}
+}
+
+// weigh counts what is kept under owner.
+func (c *census) weigh(ctx context.Context, owner string) error {
 	var found usage
 	for try := 1; ; try++ {
 		c.dir.size.counting(owner)

@@ -64,6 +64,11 @@ type count struct {
 	at    string // the owner that is being counted, or was last
 	busy  bool   // whether it is being counted
 	dirty bool   // whether it has changed meanwhile
+
+	// Owners before end are listed already, or may be; who of them changed and
+	// has not been counted may be in no listing.
+	end  string
+	late map[string]bool
 }
 
 func newLedger(b bounds, m *metrics.Metrics) *ledger {
@@ -100,6 +105,8 @@ func (l *ledger) change(owner string, delta usage) {
 			c.dirty = true
 		case order <= 0:
 			c.sum = c.sum.plus(delta)
+		case owner < c.end:
+			c.late[owner] = true
 		}
 	}
 	if l.known {
@@ -125,14 +132,33 @@ func (l *ledger) changedLocked() {
 func (l *ledger) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count = new(count)
+	l.count = &count{late: make(map[string]bool)}
 }
 
-// counting says that owner, the next one, is being counted.
-func (l *ledger) counting(owner string) {
+// listing says that the owners before end are about to be listed.
+func (l *ledger) listing(end string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count.at, l.count.busy, l.count.dirty = owner, true, false
+	l.count.end = end
+}
+
+// counting returns which owner is being counted from now on: the one given, which
+// is the next in the listing, or one before it that may have come or gone since.
+func (l *ledger) counting(owner string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.count
+	for late := range c.late {
+		owner = min(owner, late)
+	}
+	for changing := range l.pending {
+		if changing > c.at {
+			owner = min(owner, changing)
+		}
+	}
+	delete(c.late, owner)
+	c.at, c.busy, c.dirty = owner, true, false
+	return owner
 }
 
 // counted adds what was found of the owner that is being counted. It does not if

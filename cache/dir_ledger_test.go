@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"larder/metrics"
 )
@@ -214,6 +216,51 @@ func TestACensusUnderLoad(t *testing.T) {
 	stop()
 	load.Wait()
 	h.wantLedger(t)
+}
+
+// Who comes after the directories were listed is counted, too.
+func TestACensusSeesWhoComesMeanwhile(t *testing.T) {
+	for name, late := range map[string][]string{
+		"before all":            {"0f000000"},
+		"beside who is counted": {"10110001"},
+		"in a new directory":    {"10220000"},
+		"after all":             {"10550000"},
+		"in another branch":     {"20000000"},
+		"where one has gone":    {"10440000"},
+		"many":                  {"10550000", "10220000", "10220001", "10100000", "ffffffff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var d *Dir
+			var counting atomic.Bool
+			come := func() time.Time { // the census asks for the time when it looks at a file
+				if counting.CompareAndSwap(true, false) {
+					if err := d.Delete(t.Context(), "10440000/a", Precondition{}); err != nil {
+						t.Error(err)
+					}
+					for _, owner := range late {
+						if err := putDir(t, d, owner+"/a", "12345", Precondition{}); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				return time.Now()
+			}
+			var err error
+			d, err = openDir(DirConfig{Path: t.TempDir()}, world{now: come})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			for _, key := range []string{"10110000/a", "10440000/a", "10440001/a"} {
+				if err := putDir(t, d, key, "1", Precondition{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			counting.Store(true)
+			d.census(t.Context(), censusHurry)
+			(&house{Dir: d}).wantLedger(t)
+		})
+	}
 }
 
 // A census that fails leaves what was known, and one of a store of which nothing
