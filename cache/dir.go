@@ -78,6 +78,7 @@ type Dir struct {
 	counter string        // the file that the size is kept in
 
 	maxAge     time.Duration
+	opened     time.Time // see age
 	keep       func(key string) bool
 	touchEvery time.Duration         // see noteUse
 	touches    chan string           // keys for writeTouches
@@ -96,6 +97,7 @@ type Dir struct {
 // world is what a Dir knows of its surroundings.
 type world struct {
 	now    func() time.Time
+	passed func() time.Duration // since it was made, however the clock is set
 	volume func(path string) (volume, error)
 	rand   *rand.Rand // the evictor's
 }
@@ -118,7 +120,7 @@ const (
 // on what it holds. Leftovers of crashed writes are removed and the store's
 // size is counted in the background, until Close; see Shared.
 func OpenDir(cfg DirConfig) (*Dir, error) {
-	return openDir(cfg, world{now: time.Now, volume: statVolume, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))})
+	return openDir(cfg, world{now: time.Now, passed: stopwatch(), volume: statVolume, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))})
 }
 
 func openDir(cfg DirConfig, w world) (*Dir, error) {
@@ -141,6 +143,7 @@ func openDir(cfg DirConfig, w world) (*Dir, error) {
 
 		size:       newLedger(bounds{max: cfg.MaxSize, minFree: cfg.MinFree}, cfg.Metrics),
 		maxAge:     cfg.MaxAge,
+		opened:     w.now().Round(0),
 		keep:       cfg.Keep,
 		touchEvery: touchInterval(cfg.MaxAge),
 		touches:    make(chan string, maxTouches),

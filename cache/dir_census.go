@@ -164,7 +164,7 @@ func (c *census) tidy(ctx context.Context, groups []*group) (changed bool, err e
 	for _, g := range groups {
 		reason := "orphan"
 		if !g.orphan {
-			if d.maxAge <= 0 || d.now().Sub(g.used) <= d.maxAge {
+			if d.maxAge <= 0 || d.age(g.used) <= d.maxAge {
 				continue
 			}
 			reason = "age"

@@ -286,6 +286,36 @@ func TestWhatIsTooOldGoes(t *testing.T) {
 	h.wantLedger(t)
 }
 
+// A clock that is set makes nothing older, however far ahead; time that passes does.
+func TestAClockThatIsSetAgesNothing(t *testing.T) {
+	for _, jump := range []time.Duration{24 * time.Hour, 10000 * time.Hour, -10000 * time.Hour} {
+		t.Run(jump.String(), func(t *testing.T) {
+			h := openHouse(t, DirConfig{MaxAge: 20 * time.Hour})
+			key := putBlob(t, h.Dir, testOwner(1), "a", 10, time.Hour)
+			h.change(func(h *house) { h.wrong = jump })
+			h.census(t.Context(), censusHurry)
+			if !has(h.Dir, key) {
+				t.Fatal("it has gone")
+			}
+			h.change(func(h *house) { h.wrong = max(jump, 0) })
+			h.later(20 * time.Hour)
+			h.census(t.Context(), censusHurry)
+			if has(h.Dir, key) {
+				t.Error("it does not age any more")
+			}
+		})
+	}
+}
+
+func TestStopwatch(t *testing.T) {
+	passed := stopwatch()
+	before := passed()
+	time.Sleep(time.Millisecond)
+	if after := passed(); before < 0 || after <= before || after > time.Hour {
+		t.Errorf("%v have passed, then %v", before, after)
+	}
+}
+
 func TestCensusPeriod(t *testing.T) {
 	for maxAge, want := range map[time.Duration]time.Duration{
 		0: 24 * time.Hour, time.Second: time.Minute, 10 * time.Hour: time.Hour, 1000 * 24 * time.Hour: 24 * time.Hour,

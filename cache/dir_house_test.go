@@ -17,6 +17,7 @@ type house struct {
 	*Dir
 	mu     sync.Mutex // guards what follows
 	ahead  time.Duration
+	wrong  time.Duration // by how much the clock was set
 	vol    volume
 	taken  bool // whether vol.free is less by what lies in the store
 	volErr error
@@ -29,7 +30,7 @@ func openHouse(t *testing.T, cfg DirConfig) *house {
 		cfg.Path = t.TempDir()
 	}
 	var err error
-	h.Dir, err = openDir(cfg, world{now: h.clock, volume: h.look, rand: rand.New(rand.NewPCG(1, 2))})
+	h.Dir, err = openDir(cfg, world{now: h.clock, passed: h.passed, volume: h.look, rand: rand.New(rand.NewPCG(1, 2))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,13 @@ func openHouse(t *testing.T, cfg DirConfig) *house {
 func (h *house) clock() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return time.Now().Add(h.ahead)
+	return time.Now().Add(h.ahead + h.wrong)
+}
+
+func (h *house) passed() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ahead
 }
 
 func (h *house) later(d time.Duration) {

@@ -246,7 +246,7 @@ func TestACensusSeesWhoComesMeanwhile(t *testing.T) {
 				return time.Now()
 			}
 			var err error
-			d, err = openDir(DirConfig{Path: t.TempDir()}, world{now: come})
+			d, err = openDir(DirConfig{Path: t.TempDir()}, world{now: come, passed: stopwatch()})
 			if err != nil {
 				t.Fatal(err)
 			}

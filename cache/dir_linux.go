@@ -16,6 +16,20 @@ func accessed(fi fs.FileInfo) time.Time {
 	return fi.ModTime()
 }
 
+// stopwatch returns a function that says how much time has passed since, also
+// while the machine slept.
+func stopwatch() func() time.Duration {
+	sinceBoot := func() time.Duration {
+		var t unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+			return 0 // as if none had passed
+		}
+		return time.Duration(t.Nano())
+	}
+	start := sinceBoot()
+	return func() time.Duration { return sinceBoot() - start }
+}
+
 // statVolume describes the volume that path lies on.
 func statVolume(path string) (volume, error) {
 	var st unix.Statfs_t

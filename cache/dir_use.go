@@ -86,6 +86,17 @@ func (d *Dir) touch(key string) {
 	}
 }
 
+// age returns for how long something has not been used. A clock that is set
+// forward makes nothing older: it may be wrong, and what goes by age may not be
+// had again.
+func (d *Dir) age(used time.Time) time.Duration {
+	now := d.now().Round(0) // of the clock alone, as the time of a file
+	if most := d.opened.Add(d.passed()); now.After(most) {
+		now = most
+	}
+	return now.Sub(used)
+}
+
 // noteUse makes now the time at which the file was last used, unless it was last
 // used not long ago. Its modification time, which is its revision, stays.
 // A file system that keeps no access times makes eviction less exact; that is
