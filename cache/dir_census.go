@@ -26,7 +26,7 @@ const (
 	minAgeEvery = time.Minute
 	// countTries is how often an owner is counted that changes meanwhile, with
 	// countPause in between.
-	countTries = 20
+	countTries = 100
 	countPause = 5 * time.Millisecond
 )
 
