@@ -273,7 +273,7 @@ func TestOrphans(t *testing.T) {
 			if err := s.Delete(t.Context(), documentKey("lib"), cache.Precondition{}); err != nil {
 				t.Fatal(err)
 			}
-		}, true, 0},
+		}, true, 1},
 		"a damaged document": {48 * time.Hour, func(t *testing.T, p *Packages, s cache.Store) {
 			leaveOrphan(t, p, s)
 			overwrite(t, s, documentKey("lib"), []byte("{"))

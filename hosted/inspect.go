@@ -29,7 +29,7 @@ type Inspector struct {
 }
 
 // Inspector returns an Inspector; where is what the metrics call it. It deletes
-// the tarballs that a crash has left without a document only if collect is set:
+// the tarballs that a crash has left and no document names only if collect is set:
 // then no other process may publish.
 func (p *Packages) Inspector(where string, collect bool) *Inspector {
 	return &Inspector{packages: p, where: where, collect: collect}
@@ -149,8 +149,9 @@ func (i *Inspector) names(ctx context.Context, reads cache.Store, key string) bo
 	return i.err != nil || i.version(key) != nil
 }
 
-// orphan deletes a tarball that no document names: a crash left it, or it could
-// not be deleted when its version was unpublished. A publish writes the tarball
+// orphan deletes a tarball that its package's document does not name: a crash left
+// it, or it could not be deleted when its version was unpublished. Where there is no
+// document at all it stays: nothing else may be left of the package. A publish writes the tarball
 // under its package's lock, and the document before it gives that back; so what
 // is not named while this holds the lock belongs to none.
 func (i *Inspector) orphan(ctx context.Context, o cache.Info) error {
@@ -165,6 +166,10 @@ func (i *Inspector) orphan(ctx context.Context, o cache.Info) error {
 	}
 	defer unlock()
 	if i.names(ctx, p.store, o.Key) {
+		return nil
+	}
+	if i.doc == nil { // perhaps a first publish was cut off; perhaps it is the document that was lost
+		p.log.Warn("a tarball is kept whose package has no document: restore that from a backup, or delete the tarball", "key", o.Key, "bytes", o.Size, "written", o.ModTime)
 		return nil
 	}
 	if err := p.store.Delete(ctx, o.Key, cache.IfRev(o.Rev)); err != nil {
