@@ -210,6 +210,22 @@ func TestABlobWithoutASidecarIsAdopted(t *testing.T) {
 	}
 }
 
+// A source that panics while a blob is adopted ends the fill, not the process.
+func TestAPanicDuringAnAdoption(t *testing.T) {
+	onStores(t, cache.BlobsConfig{}, func(t *testing.T, b bench) {
+		src := &source{data: randomBytes(1, kb)}
+		wantAll(t, b.get(t, src), src.data)
+		b.delete(t, blobKey+".meta")
+		b.restart(t, cache.BlobsConfig{})
+		src.expect = func(context.Context) (cache.Expectation, error) {
+			return cache.Expectation{NewCheck: func() cache.Check { panic("no such hash") }}, nil
+		}
+		if _, err := b.Get(t.Context(), blobKey, src); err == nil || !strings.Contains(err.Error(), "no such hash") {
+			t.Errorf("Get: %v", err)
+		}
+	})
+}
+
 func gzipped(t *testing.T, n int) []byte {
 	t.Helper()
 	var buf bytes.Buffer

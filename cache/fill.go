@@ -105,6 +105,7 @@ func (e *storeError) Unwrap() error { return e.err }
 
 // work fills the blob and returns its description.
 func (f *fill) work(ctx context.Context) (meta BlobMeta, err error) {
+	defer recovered(&err)
 	leave, err := f.blobs.places.get(ctx, groupOf(f.src))
 	if err != nil {
 		return BlobMeta{}, err
