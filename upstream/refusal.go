@@ -57,6 +57,8 @@ func (r *Registry) Refused(ctx context.Context, name, file string, err error) er
 	m := removal{Since: now, Evidence: byTarball, Status: refused.status, Until: now.Add(refusedPause)}
 	known, ok := r.entry(name).removals().versions()[dist.Version]
 	switch {
+	case r.preferred.get() > 0: // what stands in for the first URL need not have, or give, all that it does
+		m.Until = now.Add(laggingPause)
 	case refused.status != http.StatusNotFound:
 	case ok && known.Status == refused.status:
 		m.Until = now.Add(missingPause)

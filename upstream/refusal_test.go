@@ -85,6 +85,35 @@ func TestTarballThatStaysAway(t *testing.T) {
 	}
 }
 
+// TestStandInRefusesATarball: a mirror that blocks what the first URL serves
+// hides it for a minute, and takes nothing away that is cached.
+func TestStandInRefusesATarball(t *testing.T) {
+	second := newFake(t)
+	g := newRig(t, func(c *Config) { c.URLs = append(c.URLs, parseURL(t, second.URL)) })
+	const path, file = "/a/-/a-1.1.0.tgz", "a-1.1.0.tgz"
+	has := release{modified: jan, listed: []string{"1.0.0", "1.1.0"}}
+	g.publish("a", has)
+	g.get(t, "a", npm.Full, false, Miss)
+	for _, p := range []string{"/a", path, "/-/ping"} {
+		g.fake.handle(p, answerWith(503, "", ""))
+	}
+	g.fake = second
+	g.publish("a", has)
+	second.handle(path, answerWith(451, "application/json", `{"error":"blocked"}`))
+	g.clock.advance(glanceAfter)
+	g.Glance(t.Context(), "a", file)
+	g.settled(t)
+	if n := len(second.asked("/a")); n != 1 || g.down(t, "a", "1.1.0") {
+		t.Errorf("the document was asked for %d times, the cached tarball is down: %t", n, g.down(t, "a", "1.1.0"))
+	}
+	_, err := g.Tarball("a", file).Open(t.Context(), "", 0, "")
+	wantError(t, g.Refused(t.Context(), "a", file, err), npm.Forbidden, "answers 451")
+	g.clock.advance(laggingPause)
+	if g.down(t, "a", "1.1.0") {
+		t.Error("it is still down after a minute")
+	}
+}
+
 // TestRefusedTarballThatIsNotListed: nothing is taken down that never was.
 func TestRefusedTarballThatIsNotListed(t *testing.T) {
 	g := newRig(t)

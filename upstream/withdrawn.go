@@ -9,8 +9,12 @@ import (
 
 // checkTarball asks whether upstream has withdrawn a cached tarball, whose version it
 // may list on: 410 or 451. A 404 counts for nothing here, as the copy is good,
-// and what serves tarballs may lag behind the registry or lose some of them.
+// and what serves tarballs may lag behind the registry or lose some of them. Nor
+// does what a further URL says that stands in for the first.
 func (r *Registry) checkTarball(ctx context.Context, name, file string) {
+	if r.preferred.get() > 0 {
+		return
+	}
 	t := &tarball{r, name, file}
 	dist, ok := t.anyHeldDist(ctx)
 	location := ""
