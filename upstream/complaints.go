@@ -28,6 +28,7 @@ type refusals struct {
 	mu    sync.Mutex           // guards what follows
 	names map[string]time.Time // when they were refused last
 	last  string
+	first time.Time // when the oldest complaint of those that followed each other began
 }
 
 // note says that name was refused.
@@ -35,6 +36,9 @@ func (f *refusals) note(name string, now time.Time) {
 	f.mu.Lock()
 	if f.names == nil {
 		f.names = make(map[string]time.Time)
+	}
+	if len(f.names) == 0 || f.first.After(now.Add(clockSlack)) {
+		f.first = now
 	}
 	if _, ok := f.names[name]; ok || len(f.names) < maxRefused {
 		f.names[name] = now
@@ -81,11 +85,11 @@ func (f *refusals) tellLocked(now time.Time) {
 	f.alarms.set(f.condition, sentence)
 }
 
-// all returns the names that are refused.
-func (f *refusals) all() []string {
+// all returns the names that are refused, and since when there were any.
+func (f *refusals) all() (names []string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Keys(f.names))
+	return slices.Collect(maps.Keys(f.names)), f.first
 }
 
 // newRefusals returns what is noted of credentials that upstream refuses, of

@@ -17,7 +17,8 @@ func (r *Registry) missing(ctx context.Context, name string) {
 	}
 	now, vanished := r.now(), false
 	r.absentees.note(name, now)
-	absentees := r.absentees.all()
+	absentees, since := r.absentees.all()
+	heard := now.Sub(since) >= tallyTime // a start forgets the others, of which there may be many
 	scope := ""
 	if len(r.remote.credentials) > 0 {
 		scope = npm.Scope(name)
@@ -25,7 +26,7 @@ func (r *Registry) missing(ctx context.Context, name string) {
 	many := len(absentees) > stormPackages
 	r.change(ctx, name, func(s *removals) {
 		s.Missing = s.Missing.again("", now)
-		if !many && s.Missing.due(now) && r.distrust.others(scope, name, s.Missing.First) {
+		if !many && heard && s.Missing.due(now) && r.distrust.others(scope, name, s.Missing.First) {
 			s.Package = &removal{Since: now, Evidence: byVanishing}
 			s.Missing = nil
 			vanished = true

@@ -137,6 +137,35 @@ func TestManyVanish(t *testing.T) {
 	}
 }
 
+// TestVanishingOverAStart: what was told of one package counts on, and whether it
+// is one of many is not known until there was time to hear of the others.
+func TestVanishingOverAStart(t *testing.T) {
+	g := newRig(t)
+	has := release{modified: jan, listed: []string{"1.0.0"}}
+	g.publish("a", has)
+	g.publish("b", has)
+	g.get(t, "a", npm.Full, false, Miss)
+	g.fake.handle("/a", answerWith(404, "application/json", `{"error":"gone"}`))
+	ask := func() (vanished bool) {
+		g.clock.advance(tallyTime / 2)
+		g.ask(t, "b", npm.Full)
+		g.ask(t, "a", npm.Full)
+		_, err := g.Taken(t.Context(), "a")
+		return err != nil
+	}
+	for range tallyAnswers - 1 {
+		ask()
+	}
+	g.restart(t)
+	if ask() {
+		t.Error("it is believed as soon as the server has started")
+	}
+	ask()
+	if !ask() {
+		t.Error("it is not believed after an hour")
+	}
+}
+
 // TestVanishedWithCredentials: that public packages are answered says nothing of
 // whether the credentials for a scope are still good.
 func TestVanishedWithCredentials(t *testing.T) {
