@@ -8,7 +8,6 @@ import (
 
 	"larder/cache"
 	"larder/metrics"
-	"larder/proxy"
 )
 
 // refetchTime bounds the time to fetch a rotten tarball again, for which the
@@ -59,9 +58,4 @@ func (srv *server) refetch(ctx context.Context, key, label string) {
 		srv.log.Info("a rotten tarball was fetched again", "label", label)
 		return
 	}
-}
-
-// damageCheck shows in health that something published here is damaged.
-func (srv *server) damageCheck() proxy.Check {
-	return proxy.Check{Name: "published packages", Run: func(context.Context) error { return srv.hosted.Alarm() }}
 }
