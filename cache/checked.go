@@ -51,6 +51,9 @@ func (c *checked) has(key, rev string) bool {
 // add remembers a revision. What is forgotten when the filter begins anew is
 // only checked again, and so is what is added in that moment.
 func (c *checked) add(key, rev string) {
+	if c.has(key, rev) {
+		return // the scrub comes by again and again
+	}
 	if c.added.Add(1)%maxChecked == 0 {
 		for i := range c.words {
 			c.words[i].Store(0)

@@ -52,6 +52,18 @@ func TestCheckedBeginsAnewBeforeItIsFull(t *testing.T) {
 	}
 }
 
+// The scrub adds what is there once a day: that must not use up the filter.
+func TestWhatIsCheckedAgainTakesNoRoom(t *testing.T) {
+	c := newChecked()
+	c.add("0011/blob-1", "r")
+	for range maxChecked {
+		c.add("0011/blob-2", "r")
+	}
+	if !c.has("0011/blob-1", "r") {
+		t.Error("it is forgotten")
+	}
+}
+
 func BenchmarkCheckedHas(b *testing.B) {
 	c := newChecked()
 	c.add(FileKey(OwnerKey("npm", "lodash"), "blob", "x"), "r")
