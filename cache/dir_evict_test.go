@@ -88,7 +88,8 @@ func TestWhatGoesAndWhatStays(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		make func(t *testing.T, d *Dir)
-		stay string // kinds, after all that may go has gone
+		keep func(key string) bool // nil: KeepBlobs of the pinned one
+		stay string                // kinds, after all that may go has gone
 	}{
 		{"everything, if it must", func(t *testing.T, d *Dir) {
 			putBlob(t, d, owner, "a", 10, day)
@@ -97,27 +98,36 @@ func TestWhatGoesAndWhatStays(t *testing.T) {
 			putAged(t, d, doc, 10, day)
 			putAged(t, d, FileKey(owner, "gone", "b"), 10, day)
 			putAged(t, d, owner+"/odd", 10, day)
-		}, ""},
-		{"a note, while anything else is there", func(t *testing.T, d *Dir) {
+		}, nil, ""},
+		{"a note of a package of which anything else is there", func(t *testing.T, d *Dir) {
+			putAged(t, d, FileKey(owner, noteKind, "a"), 10, day)
+			putAged(t, d, doc, 10, time.Minute)
+			putAged(t, d, FileKey(testOwner(2), noteKind, "a"), 10, day)
+		}, func(key string) bool { return key == doc }, "doc state"},
+		{"a note of a package with a pinned blob", func(t *testing.T, d *Dir) {
 			putAged(t, d, FileKey(owner, noteKind, "a"), 10, day)
 			putBlob(t, d, owner, "pinned-1.0.0.tgz", 10, day)
 			putAged(t, d, FileKey(testOwner(2), noteKind, "a"), 10, day)
-		}, "blob blob state"},
+		}, nil, "blob blob state"},
 		{"a pinned blob in quarantine", func(t *testing.T, d *Dir) {
 			putAged(t, d, FileKey(owner, "gone", "pinned-1.0.0.tgz"), 10, day)
 			putAged(t, d, FileKey(owner, noteKind, "a"), 10, day)
 			putAged(t, d, FileKey(testOwner(2), "gone", "pinned-1.0.0.tgz"), 10, day)
-		}, "gone state"},
+		}, nil, "gone state"},
 		{"a pinned blob and its sidecar", func(t *testing.T, d *Dir) {
 			putBlob(t, d, owner, "pinned-1.0.0.tgz", 10, day)
 			putBlob(t, d, owner, "other-1.0.0.tgz", 10, day)
-		}, "blob blob"},
+		}, nil, "blob blob"},
 		{"a blob's half while the other may be on its way", func(t *testing.T, d *Dir) {
 			putAged(t, d, FileKey(owner, "blob", "a"), 10, orphanAge/2)
-		}, ""},
+		}, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := openHouse(t, DirConfig{Keep: KeepBlobs([]string{pinned, "not a key"})})
+			keep := test.keep
+			if keep == nil {
+				keep = KeepBlobs([]string{pinned, "not a key"})
+			}
+			h := openHouse(t, DirConfig{Keep: keep})
 			test.make(t, h.Dir)
 			evictSome(t, h, 50)
 			if got := storedKinds(t, h.Dir); got != test.stay {
