@@ -37,9 +37,11 @@ func (srv *server) scrub(ctx context.Context, s *settings, counters *metrics.Met
 	}
 }
 
-// refetch brings back the tarball under key, which label names as "NAME/FILE".
+// refetch brings back the tarball under key, which label names as "NAME/FILE":
+// even while the server stops, which gives it as much time as every download,
+// because nobody will look for it again.
 func (srv *server) refetch(ctx context.Context, key, label string) {
-	ctx, cancel := context.WithTimeout(ctx, refetchTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refetchTime)
 	defer cancel()
 	name, file := label[:max(0, strings.LastIndexByte(label, '/'))], label[strings.LastIndexByte(label, '/')+1:]
 	for _, registry := range srv.registries {
