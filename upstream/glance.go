@@ -140,6 +140,16 @@ func (e *entry) see(now time.Time) bool {
 	return true
 }
 
+// heard notes that upstream has just sent something of a package of which
+// nothing was heard before, so that there is no need to glance at once.
+func (e *entry) heard(now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.seen.IsZero() {
+		e.seen = now
+	}
+}
+
 // seeAgain notes when somebody last glanced at the package; a time before that
 // makes the next one come earlier.
 func (e *entry) seeAgain(seen time.Time) {

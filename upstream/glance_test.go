@@ -249,6 +249,31 @@ func (labels) Quarantine(context.Context, string, string) error           { retu
 func (labels) Restore(context.Context, string) error                      { return nil }
 
 // TestGlancesAreBounded: so many at once, and the tarball never waits.
+// TestNoGlanceRightAfterADownload: upstream has just sent the tarball itself.
+func TestNoGlanceRightAfterADownload(t *testing.T) {
+	const file = "a-1.0.0.tgz"
+	g := newRig(t)
+	g.fake.handle("/a/1.0.0", docServer(npm.FullType, always(manifest("a", "1.0.0", ""))))
+	g.fake.handle("/a/-/"+file, answerWith(http.StatusOK, "application/octet-stream", "bytes"))
+	stream, err := g.Tarball("a", file).Open(t.Context(), "", 0, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Body.Close()
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{glanceAfter - time.Second, false}, {time.Second, true}} {
+		g.clock.advance(tt.after)
+		asked := len(g.fake.asked(""))
+		g.Glance(t.Context(), "a", file)
+		g.settled(t)
+		if got := len(g.fake.asked("")) > asked; got != tt.want {
+			t.Errorf("upstream was asked: %t, want %t", got, tt.want)
+		}
+	}
+}
+
 func TestGlancesAreBounded(t *testing.T) {
 	g := newRig(t)
 	arrived, release := make(chan struct{}), make(chan struct{})

@@ -48,6 +48,7 @@ func (t *tarball) Open(ctx context.Context, location string, offset int64, valid
 		slot()
 		return nil, err
 	}
+	r.entry(t.name).heard(r.now())
 	stream.Body = &tarballBody{ReadCloser: stream.Body, registry: r, slot: slot}
 	return stream, nil
 }
