@@ -29,7 +29,7 @@ func Scrub(ctx context.Context, p *Pass) {
 			if !sleep(ctx, scrubRetry) {
 				return
 			}
-		default:
+		case c.Files > 0: // a new server has nothing to tell
 			log.Info("everything on disk was read and checked", "files", c.Files, "bytes", c.Bytes,
 				"rotten", c.Rotten, "unreadable", c.Unread, "took", c.Ended.Sub(c.Began).Round(time.Second).String())
 		}
