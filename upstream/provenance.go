@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -50,6 +51,9 @@ const maxQuiet = 16_384
 // upstream being waited for again.
 type quiet struct {
 	known *lru.Cache[string, silence]
+
+	mu    sync.Mutex     // guards under, and orders hushWaiting before end
+	under map[string]int // flights under way, by key
 }
 
 type silence struct {
@@ -59,12 +63,40 @@ type silence struct {
 
 func newQuiet() (*quiet, error) {
 	known, err := lru.New[string, silence](maxQuiet)
-	return &quiet{known}, err
+	return &quiet{known: known, under: make(map[string]int)}, err
+}
+
+// begin notes that a flight for key is under way, until end.
+func (q *quiet) begin(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.under[key]++
+}
+
+// end notes that the flight has landed; confirmed lifts the silence with it.
+func (q *quiet) end(key string, confirmed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if confirmed {
+		q.known.Remove(key)
+	}
+	if q.under[key]--; q.under[key] == 0 {
+		delete(q.under, key)
+	}
 }
 
 func (q *quiet) hush(key string, until time.Time, away bool) { q.known.Add(key, silence{until, away}) }
 
-func (q *quiet) lift(key string) { q.known.Remove(key) }
+// hushWaiting is hush for a caller who waits no longer for a flight. If that
+// has landed meanwhile there is nothing to be silent about, and nobody who
+// would lift it.
+func (q *quiet) hushWaiting(key string, until time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.under[key] > 0 {
+		q.hush(key, until, true)
+	}
+}
 
 func (q *quiet) hushed(key string, now time.Time) (away, ok bool) {
 	s, ok := q.known.Get(key)

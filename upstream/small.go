@@ -77,7 +77,7 @@ func (r *Registry) small(ctx context.Context, u *url.URL, ex exchange, directive
 			return a.body, a.from, nil
 		case <-patience.C: // which comes once
 			if a, ok, err := r.staleSmall(ctx, u, true); ok || err != nil {
-				r.quiet.hush(key, r.now().Add(retryPause), true) // the flight lifts this when it lands
+				r.quiet.hushWaiting(key, r.now().Add(retryPause)) // the flight lifts this when it lands
 				return a.body, a.from, err
 			}
 		}
@@ -105,6 +105,9 @@ func (r *Registry) refreshSmall(ctx context.Context, u *url.URL, ex exchange, di
 	key := u.String()
 	ex.accept, ex.limit, ex.wantCopy = npm.FullType, maxSmall, true
 	return r.flights.start(ctx, directives+" "+key, func(ctx context.Context) (any, error) {
+		r.quiet.begin(key)
+		confirmed := false
+		defer func() { r.quiet.end(key, confirmed) }()
 		first, second := ex, ex
 		a, err := r.askSmall(ctx, u, &first, directives)
 		if npm.KindOf(err) == npm.NotFound && r.holdsSmall(key) {
@@ -119,7 +122,7 @@ func (r *Registry) refreshSmall(ctx context.Context, u *url.URL, ex exchange, di
 		if a.from.Outcome == Stale {
 			r.quiet.hush(key, r.now().Add(retryPause), a.from.Away)
 		} else {
-			r.quiet.lift(key)
+			confirmed = true
 			r.absent.clear(key)
 		}
 		return a, nil

@@ -264,12 +264,13 @@ func TestSlowUpstreamDelaysNoSmallCopy(t *testing.T) {
 		{"a version", "/a/1.0.0", func(t *testing.T, g *rig) ([]byte, Provenance, error) { return g.Manifest(t.Context(), "a", "1.0.0") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newRig(t, func(c *Config) { c.FreshFor, c.StaleWait = time.Nanosecond, time.Millisecond })
+			g := newRig(t, func(c *Config) { c.FreshFor = time.Nanosecond })
 			doc := manifest("a", "1.0.0", "")
 			g.fake.handle(tt.path, docServer("application/json", always(doc)))
 			if _, _, err := tt.get(t, g); err != nil {
 				t.Fatal(err)
 			}
+			g.Registry.cfg.StaleWait = time.Millisecond // not before: the first answer may take longer
 			asked, release := make(chan struct{}), make(chan struct{})
 			g.fake.handle(tt.path, func(w http.ResponseWriter, r *http.Request) {
 				close(asked) // a second request would panic
@@ -296,6 +297,35 @@ func TestSlowUpstreamDelaysNoSmallCopy(t *testing.T) {
 				t.Error("the answer that came did not end the silence")
 			}
 		})
+	}
+}
+
+// TestLateWaiterHushesNothing: who stops waiting just when the answer has come
+// leaves no silence behind, which nobody would lift.
+func TestLateWaiterHushesNothing(t *testing.T) {
+	q, err := newQuiet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for _, tt := range []struct {
+		name  string
+		flown func()
+		want  bool
+	}{
+		{"before any flight", func() { q.hushWaiting("k", now.Add(1)) }, false},
+		{"under way", func() { q.begin("k"); q.hushWaiting("k", now.Add(1)) }, true},
+		{"landed with an answer", func() { q.end("k", true) }, false},
+		{"after that", func() { q.hushWaiting("k", now.Add(1)) }, false},
+		{"landed without one", func() { q.begin("k"); q.hushWaiting("k", now.Add(1)); q.end("k", false) }, true},
+	} {
+		tt.flown()
+		if _, hushed := q.hushed("k", now); hushed != tt.want {
+			t.Errorf("%s: hushed %v", tt.name, hushed)
+		}
+	}
+	if len(q.under) > 0 {
+		t.Errorf("flights under way at the end: %v", q.under)
 	}
 }
 
