@@ -19,9 +19,11 @@ import (
 // namespace begins every name that is ours.
 const namespace = "larder"
 
-// Metrics is Larder's set of metrics on a registry of its own.
+// Metrics is Larder's set of metrics on registries of its own.
 type Metrics struct {
-	registry *prometheus.Registry
+	registry *prometheus.Registry // ours
+	process  *prometheus.Registry // a few of the Go runtime's, and the process's
+	runtime  *prometheus.Registry // the same, with all that the Go runtime measures
 	requests requests
 	conns    connections
 	fills    fills
@@ -37,15 +39,13 @@ type Metrics struct {
 // New returns the metrics, with Go and process collectors and build info.
 func New(version, commit string) *Metrics {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
 	f := factory{reg}
 	f.gaugeVec("build_info", "Always 1; the labels say what is running.", "version", "commit", "go").
 		WithLabelValues(version, commit, runtime.Version()).Set(1)
 	return &Metrics{
 		registry: reg,
+		process:  newProcess(collectors.NewGoCollector()),
+		runtime:  newProcess(collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsAll))),
 		requests: newRequests(f),
 		conns:    newConnections(f),
 		fills:    newFills(f),
@@ -59,12 +59,29 @@ func New(version, commit string) *Metrics {
 	}
 }
 
+// newProcess returns a registry of what can be said of every process, with the
+// metrics of the Go runtime that golang collects.
+func newProcess(golang prometheus.Collector) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(golang, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
 // Handler serves the exposition format, packed where the scraper accepts it.
 func (m *Metrics) Handler() http.Handler {
 	if m == nil {
 		return http.NotFoundHandler()
 	}
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(prometheus.Gatherers{m.registry, m.process}, promhttp.HandlerOpts{})
+}
+
+// RuntimeHandler is Handler, with everything that the Go runtime measures of
+// itself: some sixty further metrics, for those who look into a process.
+func (m *Metrics) RuntimeHandler() http.Handler {
+	if m == nil {
+		return http.NotFoundHandler()
+	}
+	return promhttp.HandlerFor(prometheus.Gatherers{m.registry, m.runtime}, promhttp.HandlerOpts{})
 }
 
 // Request counts a finished request: route is one of Routes, result one of

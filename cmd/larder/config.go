@@ -25,6 +25,7 @@ type Config struct {
 	Bootstrap      BootstrapConfig  `key:"bootstrap" doc:"The first administrator of a server without accounts, made at its start, once."`
 	Audit          AuditConfig      `key:"audit" doc:"The audit log: every change and every refused one, in audit/audit.jsonl of the data directory."`
 	Limits         LimitsConfig     `key:"limits" doc:"Bounds on clients and on stopping."`
+	Admin          AdminConfig      `key:"admin" doc:"A listener of its own for profiles (pprof) and for all metrics."`
 	Log            LogConfig        `key:"log" doc:"The log goes to standard error."`
 }
 
@@ -103,6 +104,12 @@ type LimitsConfig struct {
 	ConnectionsPerClient int      `key:"connections_per_client" doc:"Connections at once of one address that is none of trusted_proxies; as many again wait. 0: no bound."`
 	ShutdownDelay        Duration `key:"shutdown_delay" doc:"How long a server that was told to stop says so at /-/health/ready, and serves on, until it stops accepting: as long as a load balancer takes to notice."`
 	LockWait             Duration `key:"lock_wait" doc:"How long a start waits for another server to give the data directory back. 0: it fails at once."`
+}
+
+// AdminConfig is about the admin listener.
+type AdminConfig struct {
+	Listen string `key:"listen" doc:"Its address, host:port. Empty: there is none." example:"127.0.0.1:4874"`
+	Remote bool   `key:"remote" doc:"Whether it may be another address than a loopback one. It asks nobody for a password."`
 }
 
 // LogConfig says what is logged and how.

@@ -45,6 +45,7 @@ func (l *loader) check() {
 	l.checkUpstreams()
 	l.checkPrivate()
 	l.checkLimits()
+	l.checkAdmin()
 	if l.Cache.Memory <= 0 {
 		l.bad("cache.memory", "must be more than 0")
 	}
@@ -80,13 +81,20 @@ func (l *loader) checkListen() {
 		l.bad("listen", "must name at least one address")
 	}
 	for i, addr := range l.Listen {
-		_, port, err := net.SplitHostPort(addr)
-		if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
-			l.bad(at("listen", i), "must be host:port, like 127.0.0.1:4873 or [::1]:4873, not %q", addr)
-		} else if n != 0 && slices.Contains(l.Listen[:i], addr) {
+		if _, ok := l.checkAddress(at("listen", i), addr); ok && !strings.HasSuffix(addr, ":0") && slices.Contains(l.Listen[:i], addr) {
 			l.bad(at("listen", i), "lists %s twice", addr)
 		}
 	}
+}
+
+// checkAddress looks at an address to listen on, and returns its host.
+func (l *loader) checkAddress(path, addr string) (host string, ok bool) {
+	host, port, err := net.SplitHostPort(addr)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
+		l.bad(path, "must be host:port, like 127.0.0.1:4873 or [::1]:4873, not %q", addr)
+		return "", false
+	}
+	return host, true
 }
 
 // checkURL accepts what a registry's base may be. Its messages repeat nothing

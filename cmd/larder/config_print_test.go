@@ -117,6 +117,9 @@ limits:
   connections_per_client: 0 # default
   shutdown_delay: 0s # default
   lock_wait: 0s # default
+admin:
+  listen: "" # default
+  remote: false # default
 log:
   format: text # default
   level: info # default

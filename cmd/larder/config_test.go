@@ -143,7 +143,7 @@ upstreams:
     match: ["@x/*"]
     auth: {type: bearer, token: s3cret}
     ca: missing.pem
-admin: {}
+admin: {port: 4874}
 access:
   - match: ["@acme/*", "a b"]
     read: [authenticated, $all]
@@ -172,7 +172,7 @@ FILE:11:5: upstreams[1].match: is never reached: Main, above, matches every name
 FILE:12:5: upstreams[1].auth: type bearer takes either token_env or token_file
 FILE:12:26: upstreams[1].auth.token: unknown key; secrets are not written into this file: name a variable (token_env, password_env) or a file (token_file, password_file)
 FILE:13:5: upstreams[1].ca: open missing.pem: no such file or directory
-FILE:14:1: admin: unknown key
+FILE:14:9: admin.port: unknown key
 FILE:16:24: access[0].match[1]: pattern "a b" matches no package name: it has a character that a URL would escape
 FILE:17:27: access[0].read[1]: "$all" is Verdaccio's word: say anyone or authenticated
 FILE:18:5: access[0].write: unknown key
@@ -256,6 +256,9 @@ func TestProblems(t *testing.T) {
 		{"negative connections", "limits: {connections_per_client: -1}", "limits.connections_per_client: must be from 0 to 1000000"},
 		{"negative delay", "limits: {shutdown_delay: -1s}", "limits.shutdown_delay: must not be negative"},
 		{"negative patience", "limits: {lock_wait: -1s}", "limits.lock_wait: must not be negative"},
+		{"admin port alone", "admin: {listen: '4874'}", `admin.listen: must be host:port, like 127.0.0.1:4873 or [::1]:4873, not "4874"`},
+		{"admin for everybody", "admin: {listen: ':4874'}", "admin.listen: must be a loopback address, like 127.0.0.1:4874, unless admin.remote is true: whoever reaches it can look into the server"},
+		{"admin for a network", "admin: {listen: '10.1.2.3:4874', remote: false}", "admin.listen: must be a loopback address, like 127.0.0.1:4874, unless admin.remote is true: whoever reaches it can look into the server"},
 		{"nameless upstream", "upstreams: [{urls: [https://a.example/]}]", "upstreams[0].name: is missing"},
 		{"two of one name", entry + "match: [a]}, {name: a, urls: [https://b.example/]}]", "upstreams[1].name: is taken: a is the name of two upstreams"},
 		{"no pattern", entry + "match: []}]", `upstreams[0].match: must hold at least one pattern; "**" is every name`},

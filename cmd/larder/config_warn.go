@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,10 @@ func (s *settings) warnings() []warning {
 	if age := s.Cache.MaxAge; age > 0 && age < Duration(dayOff) {
 		found = append(found, warning{s.origins.of("cache.max_age"), "cache.max_age: " + age.String() + " is short: " +
 			"what was not installed for that long, over a weekend perhaps, cannot be installed while upstream is away"})
+	}
+	if host, _, _ := net.SplitHostPort(s.Admin.Listen); s.Admin.Listen != "" && !isLoopback(host) {
+		found = append(found, warning{s.origins.of("admin.listen"), "admin.listen: " + s.Admin.Listen + " is no loopback address: " +
+			"whoever reaches it can read profiles and metrics, and slow the server down by asking for them"})
 	}
 	return found
 }

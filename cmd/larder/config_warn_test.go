@@ -81,3 +81,16 @@ func TestShortCacheAgeIsWarnedAbout(t *testing.T) {
 		}
 	}
 }
+
+func TestRemoteAdminIsWarnedAbout(t *testing.T) {
+	for listen, warned := range map[string]bool{"''": false, "127.0.0.1:4874": false, "'[::1]:4874'": false, "localhost:4874": false, "':4874'": true, "10.1.2.3:4874": true} {
+		s, err := load(sources{file: write(t, "larder.yaml", "admin: {remote: true, listen: "+listen+"}\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.warnings()
+		if (len(got) > 0) != warned || warned && !strings.Contains(got[0].String(), "larder.yaml:1:23: admin.listen: ") {
+			t.Errorf("listen %s: warnings %v", listen, got)
+		}
+	}
+}

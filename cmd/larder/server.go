@@ -55,6 +55,7 @@ type server struct {
 	delay      time.Duration // from the first sign of stopping to the end of accepting
 	metrics    *metrics.Metrics
 	http       *http.Server
+	admin      *admin     // nil where none is wanted
 	control    *control   // nil where no socket could be made
 	broken     chan error // gets the first error of a listener
 
@@ -73,6 +74,12 @@ func newServer(ctx context.Context, s *settings, info build, log *slog.Logger) (
 	srv := &server{log: log, data: data, cancel: cancel, shares: sharesFor(s, log), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
 		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
+	}
+	if s.Admin.Listen != "" {
+		if srv.admin, err = openAdmin(ctx, s.Admin, srv.metrics.RuntimeHandler(), log); err != nil {
+			srv.delay = 0 // nobody has been served
+			return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
+		}
 	}
 	if srv.control, err = openControl(ctx, data.path, srv.controls(s, info).handler(), log); err != nil {
 		log.Warn("the commands that change a running server, such as \"larder offline\", will not reach this one", "error", err)
@@ -285,6 +292,11 @@ func (srv *server) stop(ctx context.Context) error {
 	if srv.control != nil {
 		if err := srv.control.Close(closing); err != nil {
 			srv.log.Warn("the control socket could not be closed", "error", err)
+		}
+	}
+	if srv.admin != nil {
+		if err := srv.admin.Close(closing); err != nil {
+			srv.log.Info("profiles were cut off", "error", err)
 		}
 	}
 	if srv.blobs != nil {
