@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"larder/test/registry"
+)
+
+// Profile says how much is measured.
+type Profile struct {
+	Rounds int
+	Window time.Duration // of load for one case on one server in one round
+	Settle time.Duration // how long a server is left alone before its idle memory is read
+	Quick  bool          // few cases
+}
+
+// Bench is one run.
+type Bench struct {
+	Profile
+	Dir     string   // for everything that the run leaves
+	Servers []Server // those that are installed
+	Report  *Report
+	Out     io.Writer // progress, for people
+}
+
+// Section is a part of a run. It adds Figures of its name to the report.
+type Section struct {
+	Name string
+	Run  func(context.Context, *Bench) error
+}
+
+// sections are all parts, in the order in which they run.
+func sections() []Section {
+	return []Section{
+		{"start", measureStarts},
+		{"hits", measureHits},
+	}
+}
+
+// newBench finds out which servers are installed. dir is for everything that
+// the run leaves.
+func newBench(ctx context.Context, p Profile, dir string, all []Server, out io.Writer) (*Bench, error) {
+	b := &Bench{Profile: p, Dir: dir, Out: out, Report: &Report{
+		Machine: thisMachine(), Started: time.Now().UTC().Truncate(time.Second), Versions: map[string]string{}, Missing: map[string]string{},
+	}}
+	for _, s := range all {
+		version, err := s.Version(ctx)
+		if err != nil {
+			b.Report.Missing[s.Name()] = err.Error()
+			fmt.Fprintf(out, "%s is missing: %v\n", s.Name(), err)
+			continue
+		}
+		b.Report.Versions[s.Name()] = version
+		b.Servers = append(b.Servers, s)
+	}
+	b.Report.Versions["wrk"] = wrkVersion(ctx)
+	if len(b.Servers) == 0 {
+		return nil, fmt.Errorf("no server is installed: %v", b.Report.Missing)
+	}
+	return b, nil
+}
+
+// wrkVersion is what wrk says of itself; it exits with 1 when it does.
+func wrkVersion(ctx context.Context) string {
+	out, _ := exec.CommandContext(ctx, "wrk", "-v").CombinedOutput()
+	if fields := strings.Fields(string(out)); len(fields) > 1 && fields[0] == "wrk" {
+		return strings.TrimPrefix(fields[1], "debian/")
+	}
+	return "none: HEAD's load generator did it all"
+}
+
+// Run runs the sections of the given names, or all.
+func (b *Bench) Run(ctx context.Context, only []string) error {
+	begin := time.Now()
+	var failed []error
+	for _, s := range sections() {
+		if len(only) > 0 && !contains(only, s.Name) {
+			continue
+		}
+		if err := s.Run(ctx, b); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	b.Report.Took = time.Since(begin).Round(time.Second)
+	return errors.Join(failed...)
+}
+
+// Upstream starts a registry that has packages of the shapes. The caller closes
+// it.
+func (b *Bench) Upstream(shapes ...Shape) (*registry.Server, error) {
+	r, err := registry.New(registry.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if err := Stock(r, withReady(shapes)...); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Launch starts a server in a directory of its own below the run's.
+func (b *Bench) Launch(ctx context.Context, s Server, upstream string) (*Instance, error) {
+	dir, err := os.MkdirTemp(b.Dir, s.Name()+"-")
+	if err != nil {
+		return nil, err
+	}
+	return Launch(ctx, s, dir, upstream)
+}
+
+// progress tells people what has been measured.
+func (b *Bench) progress(format string, args ...any) { fmt.Fprintf(b.Out, format+"\n", args...) }
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if strings.TrimSpace(v) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// root is the module's directory; commands run in it.
+func root() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if exists(filepath.Join(dir, "go.mod")) {
+			return dir, nil
+		}
+		if filepath.Dir(dir) == dir {
+			return "", errors.New("not within the module")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", err
+}

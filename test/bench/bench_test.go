@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/test/rig"
+)
+
+func TestMain(m *testing.M) { rig.Main(m) }
+
+// TestRun measures Larder alone, for a moment: every figure must be there and
+// mean something.
+func TestRun(t *testing.T) {
+	p := Profile{Rounds: 2, Window: 50 * time.Millisecond, Quick: true}
+	b, err := newBench(t.Context(), p, t.TempDir(), []Server{Larder{Binary: rig.Plain(t)}, Pnpr{Dir: t.TempDir()}}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Run(t.Context(), []string{"start", "hits"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Report.Notes) > 0 {
+		t.Errorf("notes: %q", b.Report.Notes)
+	}
+	if len(b.Servers) != 1 || !strings.Contains(b.Report.Missing["pnpr"], "bench-peers") {
+		t.Errorf("%d servers, missing %v", len(b.Servers), b.Report.Missing)
+	}
+	names := map[string]int{}
+	for _, f := range b.Report.Figures {
+		names[f.Section+" "+f.Name]++
+		if len(f.Values) != p.Rounds {
+			t.Errorf("%d values in %+v", len(f.Values), f)
+		}
+		if f.Name != "cpu" && f.Name != "body" && slices.Min(f.Values) <= 0 { // of so few answers the CPU time may be nothing
+			t.Errorf("nothing measured: %+v", f)
+		}
+	}
+	for _, name := range []string{"start first answer", "start idle memory", "hits rate", "hits p50", "hits p99", "hits cpu", "hits peak memory", "hits body"} {
+		if names[name] == 0 {
+			t.Errorf("no %s in %v", name, names)
+		}
+	}
+
+	file := filepath.Join(t.TempDir(), "report.json")
+	if err := b.Report.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := b.Report.Figures[0]; !slices.Equal(again.Find(f.Section, f.Name, f.Case, f.Server).Values, f.Values) || !again.Started.Equal(b.Report.Started) {
+		t.Errorf("%+v became %+v", b.Report, again)
+	}
+}

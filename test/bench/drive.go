@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// driveGo is drive with one goroutine and one connection each. It takes more of
+// the machine than wrk does.
+func driveGo(ctx context.Context, req Request, connections int, window time.Duration) (Load, error) {
+	target, err := url.Parse(req.URL)
+	if err != nil {
+		return Load{}, err
+	}
+	out, err := http.NewRequestWithContext(ctx, req.Method, req.URL, nil)
+	if err != nil {
+		return Load{}, err
+	}
+	out.Header = req.Header.Clone()
+	var wire bytes.Buffer
+	if err := out.Write(&wire); err != nil {
+		return Load{}, err
+	}
+
+	lines := make([]line, connections)
+	begin := time.Now()
+	end := begin.Add(window)
+	var all sync.WaitGroup
+	for i := range lines {
+		all.Go(func() { lines[i].err = lines[i].run(ctx, target.Host, wire.Bytes(), out, end) })
+	}
+	all.Wait()
+	load := Load{Took: time.Since(begin)}
+	var times []time.Duration
+	for _, l := range lines {
+		if l.err != nil {
+			return Load{}, l.err
+		}
+		load.Requests += len(l.times)
+		load.Bytes += l.bytes
+		times = append(times, l.times...)
+	}
+	if len(times) > 0 {
+		slices.Sort(times)
+		load.P50, load.P99 = times[len(times)/2], times[len(times)*99/100]
+	}
+	return load, ctx.Err()
+}
+
+// line is one connection and what came over it.
+type line struct {
+	times []time.Duration // from the request to the end of its answer
+	bytes int64           // of bodies
+	err   error
+}
+
+func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Request, end time.Time) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(end.Add(patience)); err != nil {
+		return err
+	}
+	in := bufio.NewReaderSize(conn, 64<<10)
+	for begin := time.Now(); begin.Before(end) && ctx.Err() == nil; {
+		if _, err := conn.Write(wire); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(in, req)
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode >= http.StatusBadRequest {
+			return fmt.Errorf("%s: %s", req.URL, resp.Status)
+		}
+		now := time.Now()
+		l.times = append(l.times, now.Sub(begin))
+		l.bytes += n
+		begin = now
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// measureStarts starts each server on an empty directory, has it answer once,
+// and starts it again: the time to the first answer, and what it holds in
+// memory when nothing happens.
+func measureStarts(ctx context.Context, b *Bench) error {
+	up, err := b.Upstream()
+	if err != nil {
+		return err
+	}
+	defer up.Close()
+	for round := range b.Rounds {
+		for _, s := range b.order(round) {
+			cold, err := b.Launch(ctx, s, up.URL())
+			if err != nil {
+				return err
+			}
+			cold.Stop()
+			warm, err := Relaunch(ctx, cold)
+			if err != nil {
+				return err
+			}
+			time.Sleep(b.Settle)
+			idle, err := warm.Resident()
+			warm.Stop()
+			if err != nil {
+				return err
+			}
+			f := Figure{Section: "start", Case: "small cache", Server: s.Name()}
+			b.Report.Add(f.named("first answer", "ms", false), milliseconds(warm.FirstAnswer))
+			b.Report.Add(f.named("idle memory", "MB", false), megabytes(idle))
+			b.progress("start, round %d, %s: first answer after %v, %.1f MB idle", round+1, s.Name(), warm.FirstAnswer.Round(time.Millisecond), megabytes(idle))
+		}
+	}
+	return nil
+}
+
+// order is the order of the servers in a round: each is the first in turn.
+func (b *Bench) order(round int) []Server {
+	n := round % len(b.Servers)
+	return append(append([]Server(nil), b.Servers[n:]...), b.Servers[:n]...)
+}
+
+// named is f with the name of what was measured.
+func (f Figure) named(name, unit string, higher bool) Figure {
+	f.Name, f.Unit, f.Higher = name, unit, higher
+	return f
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+func megabytes(n int64) float64            { return float64(n) / 1e6 }
