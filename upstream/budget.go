@@ -44,6 +44,7 @@ func (d *document) release() {
 type budget struct {
 	capacity int64 // bytes
 	shares   *semaphore.Weighted
+	gzips    gzips
 
 	mu      sync.Mutex             // guards parked and waiting
 	parked  map[*document]struct{} // owned by the budget

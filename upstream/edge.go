@@ -159,7 +159,7 @@ func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response,
 	if strings.HasPrefix(contentType, "text/html") {
 		return nil, e.remote.oddFailure("sent a web page in place of JSON", nil)
 	}
-	packed, n, err := readPacked(resp, ex.limit)
+	packed, n, err := e.budget.gzips.readPacked(resp, ex.limit)
 	e.metrics.Received(n)
 	if err != nil {
 		return nil, e.bodyFailure(ctx, err)

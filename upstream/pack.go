@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -27,9 +28,49 @@ var (
 	errEncoding = errors.New("its content encoding was not asked for")
 )
 
+// gzips are the tools of gzip. They are big, a writer takes a megabyte where
+// most documents are a few kilobytes, and are used again. The zero value is ready.
+type gzips struct {
+	writers sync.Pool // of *gzip.Writer, of the fastest level
+	readers sync.Pool // of *unpacker
+}
+
+func (g *gzips) writer(out io.Writer) (*gzip.Writer, error) {
+	if zw, ok := g.writers.Get().(*gzip.Writer); ok {
+		zw.Reset(out)
+		return zw, nil
+	}
+	return gzip.NewWriterLevel(out, gzip.BestSpeed)
+}
+
+// unpacker reads what a gzip body holds.
+type unpacker struct {
+	gzip.Reader
+	packed bytes.Reader
+}
+
+// reader returns an unpacker of packed, for g.done.
+func (g *gzips) reader(packed []byte) (*unpacker, error) {
+	u, ok := g.readers.Get().(*unpacker)
+	if !ok {
+		u = new(unpacker)
+	}
+	u.packed.Reset(packed)
+	if err := u.Reset(&u.packed); err != nil {
+		g.done(u)
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	return u, nil
+}
+
+func (g *gzips) done(u *unpacker) {
+	u.packed.Reset(nil) // or the pool would keep the bytes
+	g.readers.Put(u)
+}
+
 // readPacked reads a body under the limits and returns it packed with gzip,
 // as it came where upstream packed it itself. n counts the bytes that came.
-func readPacked(resp *http.Response, limit int64) (packed []byte, n int64, err error) {
+func (g *gzips) readPacked(resp *http.Response, limit int64) (packed []byte, n int64, err error) {
 	switch resp.Header.Get("Content-Encoding") {
 	case "gzip", "x-gzip":
 		packed, err = readAll(resp.Body, resp.ContentLength, maxPacked)
@@ -39,10 +80,14 @@ func readPacked(resp *http.Response, limit int64) (packed []byte, n int64, err e
 		return nil, 0, errEncoding
 	}
 	var out bytes.Buffer
-	zw, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	zw, err := g.writer(&out)
 	if err != nil {
 		return nil, 0, err
 	}
+	defer func() {
+		zw.Reset(nil) // or the pool would keep out
+		g.writers.Put(zw)
+	}()
 	n, err = io.Copy(zw, io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
@@ -86,7 +131,7 @@ func (b *budget) unpack(ctx context.Context, packed []byte, limit int64) (*docum
 	}
 	// Several gzip members in a row are one valid body, whose last member alone
 	// has its size at the end: measure, then unpack.
-	if size, err = measure(packed, limit); err != nil {
+	if size, err = b.gzips.measure(packed, limit); err != nil {
 		return nil, err
 	}
 	return b.unpackSize(ctx, packed, size, limit)
@@ -99,10 +144,11 @@ func (b *budget) unpackSize(ctx context.Context, packed []byte, size, limit int6
 	if size > limit {
 		return nil, errTooLarge
 	}
-	zr, err := gzip.NewReader(bytes.NewReader(packed))
+	zr, err := b.gzips.reader(packed)
 	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
+		return nil, err
 	}
+	defer b.gzips.done(zr)
 	d, err := b.acquire(ctx, size)
 	if err != nil {
 		return nil, err
@@ -134,11 +180,12 @@ func claimedSize(packed []byte) (int64, error) {
 	return size, nil
 }
 
-func measure(packed []byte, limit int64) (int64, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(packed))
+func (g *gzips) measure(packed []byte, limit int64) (int64, error) {
+	zr, err := g.reader(packed)
 	if err != nil {
-		return 0, fmt.Errorf("gzip: %w", err)
+		return 0, err
 	}
+	defer g.done(zr)
 	n, err := io.Copy(io.Discard, io.LimitReader(zr, limit+1))
 	if err != nil {
 		return 0, fmt.Errorf("gzip: %w", err)

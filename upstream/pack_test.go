@@ -101,7 +101,7 @@ func TestReadAll(t *testing.T) {
 func TestReadPackedBoundsWhatItPacks(t *testing.T) {
 	for body, want := range map[string]error{"1234": nil, "12345": errTooLarge} {
 		resp := &http.Response{Body: io.NopCloser(strings.NewReader(body))}
-		if _, n, err := readPacked(resp, 4); !errors.Is(err, want) || n != int64(len(body)) {
+		if _, n, err := new(gzips).readPacked(resp, 4); !errors.Is(err, want) || n != int64(len(body)) {
 			t.Errorf("%d bytes of %q, %v; want %v", n, body, err, want)
 		}
 	}
