@@ -240,6 +240,7 @@ func newRig(t *testing.T, edit ...func(*Config)) *rig {
 		e(&cfg)
 	}
 	g := &rig{fake: f, responses: responses, cfg: cfg, clock: &clock{now: time.Now()}}
+	g.cfg.now = g.clock.Now
 	g.restart(t)
 	return g
 }
@@ -251,7 +252,6 @@ func (g *rig) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.now = g.clock.Now
 	t.Cleanup(func() {
 		if err := r.Close(context.Background()); err != nil {
 			t.Error(err)

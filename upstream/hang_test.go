@@ -112,7 +112,7 @@ func TestDocumentsWaitForAPlaceOnlySoLong(t *testing.T) {
 func TestAuditWaitsOnce(t *testing.T) {
 	done := make(chan struct{})
 	defer close(done)
-	g := newRig(t, short)
+	g := newRig(t, func(c *Config) { c.PostTimeout = time.Second }) // in which the last one is answered
 	var asked sync.WaitGroup
 	asked.Add(1)
 	g.fake.handle("/-/npm/v1/security/advisories/bulk", func(_ http.ResponseWriter, r *http.Request) {

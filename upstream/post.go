@@ -10,11 +10,8 @@ import (
 	"larder/npm"
 )
 
-// postTimeout bounds a Post from start to end.
-const postTimeout = 5 * time.Second
-
 // Post sends a small JSON body and returns upstream's answer; it is tried
-// once, within 5 s, since clients wait for it at the end of an install.
+// once, within PostTimeout.
 func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, error) {
 	if r.Held(ctx) {
 		return nil, r.NotHeld(ctx, path)
@@ -25,7 +22,7 @@ func (r *Registry) Post(ctx context.Context, path string, body []byte) ([]byte, 
 	if down, last := r.breaker.down(); down {
 		return nil, &npm.Error{Kind: npm.Unavailable, Op: "upstream.Post", Name: path, Msg: last, RetryAfter: r.cfg.BreakerPause}
 	}
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.PostTimeout)
 	defer cancel()
 	if err := r.docSlots.Acquire(ctx, 1); err != nil {
 		return nil, named(r.remote.transportFailure(ctx, err).err, path)
@@ -103,7 +100,7 @@ func (r *Registry) post(ctx context.Context, path string, body []byte) ([]byte, 
 	r.metrics.Received(int64(len(answer)))
 	var late *failure
 	switch {
-	case errors.As(err, &late), ctx.Err() != nil:
+	case errors.As(err, &late), err != nil && ctx.Err() != nil && !errors.Is(err, errTooLarge):
 		return nil, r.remote.transportFailure(ctx, err)
 	case err != nil:
 		return nil, r.remote.badFailure("sent an answer that cannot be read", err)

@@ -48,6 +48,7 @@ type Config struct {
 	IdleTimeout          time.Duration // silence in a tarball, which is then resumed; in a document, which clients see nothing of before it is whole, HeaderTimeout if that is less [15s]
 	RetryBudget          time.Duration // for all tries but the last [10s]
 	BreakerPause         time.Duration // between probes of an upstream that is down [10s]
+	PostTimeout          time.Duration // for a Post from start to end, since clients wait for it at the end of an install [5s]
 
 	Offline   bool   // no request is sent, until SetOffline says otherwise; what is cached is served, whatever its age
 	Via       string // this server's name in Via headers; an upstream request that would loop is refused by the other end
@@ -60,6 +61,8 @@ type Config struct {
 	Vault     Vault        // puts their bytes aside; nil: they stay where they are, and are not served
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
+
+	now func() time.Time // of freshness and negative entries [time.Now]
 }
 
 // withDefaults fills what is zero.
@@ -77,6 +80,7 @@ func (c Config) withDefaults() Config {
 	orDuration(&c.IdleTimeout, 15*time.Second)
 	orDuration(&c.RetryBudget, 10*time.Second)
 	orDuration(&c.BreakerPause, 10*time.Second)
+	orDuration(&c.PostTimeout, 5*time.Second)
 	if len(c.Match) == 0 {
 		c.Match = []string{"**"}
 	}
@@ -88,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.now == nil {
+		c.now = time.Now
 	}
 	return c
 }
@@ -144,7 +151,7 @@ type Registry struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics.Upstream
-	now     func() time.Time // of freshness and negative entries
+	now     func() time.Time // Config.now
 
 	remote    *remote
 	breaker   *breaker
@@ -202,7 +209,7 @@ func New(cfg Config) (*Registry, error) {
 		cfg:      cfg,
 		log:      cfg.Log.With("upstream", cfg.Name),
 		metrics:  cfg.Metrics.Upstream(cfg.Name),
-		now:      time.Now,
+		now:      cfg.now,
 		remote:   remote,
 		budget:   newBudget(documentMemory),
 		docSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),

@@ -191,7 +191,7 @@ func TestPostIsTriedOnce(t *testing.T) {
 		{"a broken connection", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, npm.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newRig(t, patient)
+			g := newRig(t, patient, func(c *Config) { c.PostTimeout = time.Minute })
 			g.fake.handle("/-/x", tt.handler)
 			_, err := g.Post(t.Context(), "/-/x", []byte(`{}`))
 			wantError(t, err, tt.kind, "")
