@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"larder/test/netguard"
 )
 
 // Config sets up a Server; the zero value is a good one.
@@ -63,13 +66,25 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		prefix:   strings.TrimSuffix(cfg.Prefix, "/"),
-		addr:     "127.0.0.1:0",
 		signer:   key,
 		packages: map[string]*packument{},
 		counters: counters{paths: map[string]*Count{}, headers: map[string]int{}},
 	}
-	return s, s.Start()
+	for range startTries {
+		port, err := netguard.Port()
+		if err != nil {
+			return nil, err
+		}
+		s.addr = fmt.Sprintf("127.0.0.1:%d", port)
+		if err = s.Start(); !errors.Is(err, syscall.EADDRINUSE) {
+			return s, err
+		}
+	}
+	return nil, errors.New("registry: others were faster on all ports")
 }
+
+// startTries bounds the attempts to find a port that nobody takes meanwhile.
+const startTries = 10
 
 // URL is the registry's base, with a slash at its end. It outlives Stop.
 func (s *Server) URL() string { return "http://" + s.addr + s.prefix + "/" }
@@ -84,9 +99,6 @@ func (s *Server) Start() error {
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.addr)
 	if err != nil {
 		return fmt.Errorf("registry: %w", err)
-	}
-	if addr := ln.Addr().String(); addr != s.addr { // the first start: URL is read without the lock
-		s.addr = addr
 	}
 	s.stopping, s.serving, s.handlers = make(chan struct{}), make(chan struct{}), new(sync.WaitGroup)
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: 10 * time.Second}

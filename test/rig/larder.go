@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,12 +14,14 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"larder/test/netguard"
 )
 
 // The bounds on a start, on a stop, and on the attempts to find a free port.
 const (
-	startTimeout = 20 * time.Second
-	stopTimeout  = 30 * time.Second
+	startTimeout = time.Minute
+	stopTimeout  = time.Minute
 	Tries        = 3
 )
 
@@ -147,16 +148,9 @@ func Tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// FreePort returns a port that nobody listens on at the moment. The caller must
-// be ready to lose the race for it.
-func FreePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
-}
+// FreePort returns a port for a server that is started again on it. The caller
+// must be ready to lose the race for it.
+func FreePort() (int, error) { return netguard.Port() }
 
 // syncBuffer is a bytes.Buffer for one writer and readers in other goroutines.
 type syncBuffer struct {
