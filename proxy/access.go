@@ -93,13 +93,17 @@ func (s *Server) end(x *exchange, r *http.Request) {
 		x.err = errStalled
 	}
 	s.cfg.Metrics.Request(x.route, x.result, status, x.bytes, d)
-	level := slog.LevelInfo
+	log, level := s.cfg.Access, slog.LevelInfo
 	if status == http.StatusInternalServerError || x.stack != nil {
-		level = slog.LevelError
+		log, level = s.cfg.Log, slog.LevelError
 	}
-	if s.cfg.Log.Enabled(r.Context(), level) {
-		s.cfg.Log.LogAttrs(r.Context(), level, "request", x.attrs(r, status, d)...)
+	if !log.Enabled(r.Context(), level) {
+		return
 	}
+	// Not by LogAttrs, which looks for the line of code that calls it.
+	line := slog.NewRecord(time.Now(), level, "request", 0)
+	line.AddAttrs(x.attrs(r, status, d)...)
+	_ = log.Handler().Handle(r.Context(), line) // there is no log to say it in
 }
 
 // attrs returns what the access log says about a request: always the same at

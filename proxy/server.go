@@ -39,7 +39,8 @@ type Config struct {
 	Via            string // see upstream.Config.Via
 	Metrics        *metrics.Metrics
 	Log            *slog.Logger
-	Checks         []Check // for /-/health/ready
+	Access         *slog.Logger // gets a line for each request that did not fail here; nil: Log
+	Checks         []Check      // for /-/health/ready
 	// SendSilence is how long a client may take for the next 256 KB of its
 	// response until it is broken off [2m].
 	SendSilence time.Duration
@@ -75,6 +76,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Access == nil {
+		cfg.Access = cfg.Log
 	}
 	if cfg.SendSilence <= 0 {
 		cfg.SendSilence = sendSilence

@@ -165,7 +165,7 @@ func newControls(t testing.TB) *controls {
 	s := &settings{Config: defaults()}
 	s.Data = t.TempDir()
 	s.auths = make([]upstream.Auth, len(s.Upstreams))
-	srv, err := newServer(t.Context(), s, build{version: "test"}, slog.New(slog.DiscardHandler))
+	srv, err := newServer(t.Context(), s, build{version: "test"}, logs{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

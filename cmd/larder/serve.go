@@ -18,7 +18,8 @@ var errCutOff = errors.New("stopped at once by a second signal")
 // lets running downloads finish, the second cuts them off, and the third is
 // the operating system's to handle.
 func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error {
-	log := newLogger(s.Log, stderr)
+	log := newLogs(s.Log, stderr)
+	defer log.Close() // an error could be said nowhere
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -40,7 +41,7 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 		srv.delay = 0 // nobody has been served
 		return errors.Join(err, srv.stop(ctx))
 	}
-	if err := announce(log, stderr, info, s, srv.data.path, listeners); err != nil {
+	if err := announce(log.Logger, stderr, info, s, srv.data.path, listeners); err != nil {
 		log.Warn("the banner could not be written", "err", err)
 	}
 	srv.serve(listeners)
@@ -100,13 +101,4 @@ func announce(log *slog.Logger, stderr io.Writer, info build, s *settings, dataP
 		log.Info("listening", "url", baseURL("", l.Addr()), "version", info.version, "data", dataPath, "upstreams", upstreamLine(s))
 	}
 	return err
-}
-
-func newLogger(cfg LogConfig, w io.Writer) *slog.Logger {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	options := &slog.HandlerOptions{Level: levels[cfg.Level]}
-	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

@@ -240,7 +240,7 @@ func TestFailedStartSaysWhyAlone(t *testing.T) {
 	s.auths = make([]upstream.Auth, len(s.Upstreams))
 	s.PublicURL = "not a URL, which load refuses"
 	var log bytes.Buffer
-	_, err := newServer(t.Context(), s, build{}, slog.New(slog.NewTextHandler(&log, nil)))
+	_, err := newServer(t.Context(), s, build{}, logs{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err == nil || !strings.Contains(err.Error(), "public URL") || log.Len() > 0 {
 		t.Errorf("error %v, log %s", err, log.Bytes())
 	}

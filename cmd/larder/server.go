@@ -40,6 +40,7 @@ const (
 // server is everything that a running Larder holds.
 type server struct {
 	log        *slog.Logger
+	access     *slog.Logger // of requests
 	data       *dataDir
 	store      *cache.Dir
 	blobs      *cache.Blobs
@@ -65,23 +66,23 @@ type server struct {
 
 // newServer opens the data directory and builds a server on it, which does not
 // listen yet. ctx ends the wait for another server. The caller calls stop.
-func newServer(ctx context.Context, s *settings, info build, log *slog.Logger) (*server, error) {
-	data, err := awaitData(ctx, s.Data, time.Duration(s.Limits.LockWait), log)
+func newServer(ctx context.Context, s *settings, info build, log logs) (*server, error) {
+	data, err := awaitData(ctx, s.Data, time.Duration(s.Limits.LockWait), log.Logger)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	srv := &server{log: log, data: data, cancel: cancel, shares: sharesFor(s, log), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
+	srv := &server{log: log.Logger, access: log.access, data: data, cancel: cancel, shares: sharesFor(s, log.Logger), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
 		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
 	}
 	if s.Admin.Listen != "" {
-		if srv.admin, err = openAdmin(ctx, s.Admin, srv.metrics.RuntimeHandler(), log); err != nil {
+		if srv.admin, err = openAdmin(ctx, s.Admin, srv.metrics.RuntimeHandler(), log.Logger); err != nil {
 			srv.delay = 0 // nobody has been served
 			return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
 		}
 	}
-	if srv.control, err = openControl(ctx, data.path, srv.controls(s, info).handler(), log); err != nil {
+	if srv.control, err = openControl(ctx, data.path, srv.controls(s, info).handler(), log.Logger); err != nil {
 		log.Warn("the commands that change a running server, such as \"larder offline\", will not reach this one", "error", err)
 	}
 	srv.running.Go(func() {
@@ -160,6 +161,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Via:            via,
 		Metrics:        counters,
 		Log:            srv.log,
+		Access:         srv.access,
 		Checks:         append(append(checks(srv.data.path), upstreamChecks(srv.registries)...), srv.damageCheck(), srv.roomCheck()),
 	})
 	if err != nil {
