@@ -17,7 +17,7 @@ const (
 	heldBack = 64 << 10
 	// unsizedHold is how much of a blob of unknown size is awaited for its end.
 	unsizedHold = 1 << 20
-	// chunk is how much is read from the source at once.
+	// chunk is how much is read from the source at once, at most.
 	chunk = 32 << 10
 )
 
@@ -219,7 +219,7 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 	if err != nil {
 		return BlobMeta{}, &storeError{"commit", err}
 	}
-	meta := newBlobMeta(d.offset, d.sum.Sum(nil), f.expected.Label)
+	meta := newBlobMeta(d.offset, d.sha512(), f.expected.Label)
 	if err := f.blobs.sidecars.put(stored, f.key, meta); err != nil {
 		return BlobMeta{}, &storeError{"sidecar", errors.Join(err, f.blobs.store.Delete(ctx, f.key, IfRev(rev)))}
 	}
@@ -229,7 +229,11 @@ func (f *fill) store(ctx context.Context, d *download) (BlobMeta, error) {
 
 // copy writes the download to w until it is whole and verified.
 func (f *fill) copy(ctx context.Context, w io.Writer, d *download, room *reservation) error {
-	buf := make([]byte, chunk)
+	size := int64(chunk)
+	if d.size >= 0 {
+		size = min(size, d.size+1) // most are small; one byte more finds the end, or that it is none
+	}
+	buf := make([]byte, size)
 	for {
 		n, err := d.next(ctx, buf)
 		if err == io.EOF {

@@ -45,7 +45,7 @@ type download struct {
 	validator string
 	size      int64     // of the whole blob; -1 while unknown
 	offset    int64     // bytes given out
-	sum       hash.Hash // of them, SHA-512: for the sidecar, and to know them again
+	sum       hash.Hash // of them, SHA-512; nil where check is a Summer that has it
 	breaks    int       // that count
 	brokeAt   int64     // offset of the last break
 	movedAt   time.Time // when the last bytes came; at first, when it began
@@ -54,14 +54,26 @@ type download struct {
 // newDownload returns a download of size bytes, -1 if that is not known; the
 // caller attaches a stream.
 func newDownload(src Source, e Expectation, size int64, resumed func(at int64, cause error)) *download {
-	d := &download{src: src, location: e.Location, size: size, resumed: resumed, sum: sha512.New(), stopCheck: func() {}, movedAt: time.Now()}
+	d := &download{src: src, location: e.Location, size: size, resumed: resumed, stopCheck: func() {}, movedAt: time.Now()}
 	if e.NewCheck != nil {
 		d.check = e.NewCheck()
 	} else {
 		c := newGzipCheck()
 		d.check, d.stopCheck = c, c.stop
 	}
+	if s, ok := d.check.(Summer); !ok || s.SHA512() == nil {
+		d.sum = sha512.New()
+	}
 	return d
+}
+
+// sha512 returns the hash of the bytes given out: for the sidecar, and to know
+// them again.
+func (d *download) sha512() []byte {
+	if d.sum != nil {
+		return d.sum.Sum(nil)
+	}
+	return d.check.(Summer).SHA512()
 }
 
 // attach goes on with s, which begins at the offset or at zero, and owns it.
@@ -118,7 +130,9 @@ func (d *download) take(p []byte) (int, error) {
 	if int64(len(p)) > limit-d.offset {
 		return 0, fmt.Errorf("%w: more than %d bytes", ErrIntegrity, limit)
 	}
-	d.sum.Write(p)   // never fails
+	if d.sum != nil {
+		d.sum.Write(p) // never fails
+	}
 	d.check.Write(p) // Verify tells
 	d.offset += int64(len(p))
 	d.movedAt = time.Now()
@@ -197,7 +211,7 @@ func (d *download) reopen(ctx context.Context) error {
 	if _, err := io.CopyN(again, s.Body, d.offset); err != nil {
 		return err
 	}
-	if !bytes.Equal(again.Sum(nil), d.sum.Sum(nil)) {
+	if !bytes.Equal(again.Sum(nil), d.sha512()) {
 		return fmt.Errorf("%w: other bytes before %d", ErrChanged, d.offset)
 	}
 	return nil

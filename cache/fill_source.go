@@ -50,3 +50,9 @@ type Check interface {
 	io.Writer
 	Verify() error // nil if all bytes written are the expected ones
 }
+
+// Summer is a Check that may have hashed the bytes with SHA-512 in any case: then
+// they are not hashed once more for what is kept beside them.
+type Summer interface {
+	SHA512() []byte // of all bytes written; nil: it does not hash so
+}

@@ -118,6 +118,15 @@ type Verifier struct {
 // Write adds p to the hash. It never fails.
 func (v *Verifier) Write(p []byte) (int, error) { return v.hash.Write(p) }
 
+// SHA512 returns the SHA-512 of the bytes written so far, nil where another hash
+// is expected of them. More may be written afterwards.
+func (v *Verifier) SHA512() []byte {
+	if v.want.alg != "sha512" {
+		return nil
+	}
+	return v.hash.Sum(nil)
+}
+
 // Verify returns nil if the bytes written so far are the expected ones, else
 // an Error of kind BadUpstream that names both hashes. More may be written
 // afterwards.

@@ -57,6 +57,13 @@ func TestParseIntegrity(t *testing.T) {
 			if err := v.Verify(); err != nil {
 				t.Errorf("the right bytes: %v", err)
 			}
+			has := "" // of what is kept beside a tarball
+			if sum := v.SHA512(); sum != nil {
+				has = sri("sha512", sum)
+			}
+			if strong := strings.Contains(tt.want, "sha512"); strong && has != sha512Of(payload) || !strong && has != "" {
+				t.Errorf("its SHA-512 is %q", has)
+			}
 		})
 	}
 }
