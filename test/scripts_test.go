@@ -12,39 +12,50 @@ import (
 	"larder/test/rig"
 )
 
-// suites says which clients run the scripts of a directory, and where.
+// suites says which clients run the scripts of a directory, and where. The short
+// form has each client and each script at least once, every script with the
+// oldest and the newest clients that it is for, and who runs one below a prefix
+// does not run it at the root as well: that, and the versions in between, are
+// the long form's.
 func suites() []suite {
 	all := installers()
 	publishers := slices.DeleteFunc(slices.Clone(all), func(c string) bool { return strings.HasPrefix(c, "deno-") })
-	return []suite{
-		{"every", "/", all},
-		{"every", "/npm/", all},
-		{"names", "/", all},
-		{"npm", "/", family("npm")},
-		{"npm", "/npm/", []string{"npm-11"}},
-		{"signatures", "/", []string{"npm-8"}},
-		{"signatures", "/npm/", []string{"npm-8"}},
-		{"yarn", "/", []string{"yarn-1"}},
-		{"berry", "/", []string{"yarn-4"}},
-		{"pnpm", "/", family("pnpm")},
-		{"pnpm", "/npm/", []string{"pnpm-12"}},
-		{"bun", "/", family("bun")},
-		{"deno", "/", family("deno")},
-		{"corepack", "/npm/", []string{"corepack"}},
-		{"upstreams", "/", []string{"npm-11", "pnpm-12"}},
-		{"publish", "/", publishers},
-		{"publish", "/npm/", []string{"npm-11", "pnpm-12", "yarn-4"}},
-		{"manage", "/", []string{"npm-6", "npm-11", "pnpm-12"}},
-		{"manage", "/npm/", []string{"npm-11"}},
-		{"login", "/", []string{"npm-6", "npm-8", "npm-10", "npm-11", "yarn-4", "pnpm-12"}},
-		{"login", "/npm/", []string{"npm-11", "yarn-4", "pnpm-12"}},
-		{"accounts", "/", []string{"npm-6", "npm-10", "npm-11", "pnpm-12"}},
-		{"company", "/", []string{"npm-11"}},
-		{"locked", "/", []string{"npm-6", "npm-11", "yarn-1", "yarn-4", "pnpm-9", "pnpm-12", "bun-1", "deno-2"}},
-		{"offline", "/", []string{"npm-11", "yarn-1", "yarn-4", "pnpm-12", "bun-1"}},
-		{"offline", "/npm/", []string{"npm-11", "pnpm-12"}},
-		{"monorepo", "/", []string{"lerna-9"}},
+	suites := []suite{
+		{"every", "/", all, nil},
+		{"every", "/npm/", []string{"npm-11", "yarn-1", "pnpm-12", "bun-1"}, all},
+		{"names", "/", []string{"npm-6", "npm-11", "yarn-1", "yarn-4", "pnpm-12", "bun-1", "deno-2"}, all},
+		{"npm", "/", []string{"npm-6"}, family("npm")},
+		{"npm", "/npm/", []string{"npm-11"}, nil},
+		{"signatures", "/", nil, []string{"npm-8"}},
+		{"signatures", "/npm/", []string{"npm-8"}, nil},
+		{"yarn", "/", []string{"yarn-1"}, nil},
+		{"berry", "/", []string{"yarn-4"}, nil},
+		{"pnpm", "/", []string{"pnpm-9"}, family("pnpm")},
+		{"pnpm", "/npm/", []string{"pnpm-12"}, nil},
+		{"bun", "/", family("bun"), nil},
+		{"deno", "/", family("deno"), nil},
+		{"corepack", "/npm/", []string{"corepack"}, nil},
+		{"upstreams", "/", []string{"npm-11", "pnpm-12"}, nil},
+		{"publish", "/", []string{"npm-6", "npm-12", "yarn-1", "pnpm-9", "bun-1"}, publishers},
+		{"publish", "/npm/", []string{"npm-11", "pnpm-12", "yarn-4"}, nil},
+		{"manage", "/", []string{"npm-6", "pnpm-12"}, []string{"npm-11"}},
+		{"manage", "/npm/", []string{"npm-11"}, nil},
+		{"login", "/", []string{"npm-6", "npm-8", "npm-10"}, []string{"npm-11", "yarn-4", "pnpm-12"}},
+		{"login", "/npm/", []string{"npm-11", "yarn-4", "pnpm-12"}, nil},
+		{"accounts", "/", []string{"npm-6", "npm-11", "pnpm-12"}, []string{"npm-10"}},
+		{"company", "/", []string{"npm-11"}, nil},
+		{"locked", "/", []string{"npm-6", "npm-11", "yarn-1", "yarn-4", "pnpm-9", "pnpm-12", "bun-1", "deno-2"}, nil},
+		{"offline", "/", []string{"yarn-1", "yarn-4", "bun-1"}, []string{"npm-11", "pnpm-12"}},
+		{"offline", "/npm/", []string{"npm-11", "pnpm-12"}, nil},
+		{"monorepo", "/", []string{"lerna-9"}, nil},
 	}
+	if rig.Long {
+		for i, s := range suites {
+			more := slices.DeleteFunc(slices.Clone(s.more), func(c string) bool { return slices.Contains(s.clients, c) })
+			suites[i].clients = slices.Concat(s.clients, more)
+		}
+	}
+	return suites
 }
 
 // installers are the clients that install packages: corepack installs nothing
@@ -65,9 +76,10 @@ func family(name string) []string {
 }
 
 type suite struct {
-	dir     string // below scripts
-	prefix  string // of the path of Larder's public URL
-	clients []string
+	dir     string   // below scripts
+	prefix  string   // of the path of Larder's public URL
+	clients []string // that always run it
+	more    []string // that do in the long form
 }
 
 // TestClients runs the scripts with real package managers.
