@@ -59,7 +59,7 @@ func sameAs(ctx context.Context, o *Object, meta BlobMeta) error {
 		return fmt.Errorf("%w: there are %d of %d", errRotten, o.Size, meta.Size)
 	}
 	h := sha512.New()
-	if _, err := io.CopyBuffer(h, untilDone{ctx, o}, make([]byte, hashChunk)); err != nil {
+	if _, err := io.CopyBuffer(h, untilDone{ctx, o}, hashBuffer(o.Size)); err != nil {
 		return err
 	}
 	if got := base64.StdEncoding.EncodeToString(h.Sum(nil)); got != meta.SHA512 {
@@ -68,8 +68,14 @@ func sameAs(ctx context.Context, o *Object, meta BlobMeta) error {
 	return nil
 }
 
-// hashChunk is how much is read at once for hashing, in bytes.
+// hashChunk is how much is read at once for hashing, in bytes, at most.
 const hashChunk = 128 << 10
+
+// hashBuffer returns room to read an object of that size through. Most are
+// small, and a scrub of a million takes that much memory a million times.
+func hashBuffer(size int64) []byte {
+	return make([]byte, min(size, hashChunk-1)+1) // the one more is for the end, and an empty one
+}
 
 // untilDone reads from r until ctx is done.
 type untilDone struct {

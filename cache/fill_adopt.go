@@ -29,7 +29,7 @@ func (f *fill) adopt(ctx context.Context) (meta BlobMeta, ok bool) {
 		return BlobMeta{}, false
 	}
 	sum, check := sha512.New(), expected.NewCheck()
-	if _, err := io.CopyBuffer(io.MultiWriter(sum, check), untilDone{ctx, o}, make([]byte, hashChunk)); err != nil || check.Verify() != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(sum, check), untilDone{ctx, o}, hashBuffer(o.Size)); err != nil || check.Verify() != nil {
 		return BlobMeta{}, false
 	}
 	meta = newBlobMeta(o.Size, sum.Sum(nil), expected.Label)

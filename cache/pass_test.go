@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -309,5 +310,38 @@ func TestInspectOfABrokenDisk(t *testing.T) {
 	b.wantStored(t, src.data)
 	if _, err := b.store.Open(t.Context(), rottenKey); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("something was put aside")
+	}
+}
+
+// A scrub goes through millions of small files: what it takes for each is what
+// the collector has to clear away while others are served.
+func TestInspectTakesLittleMemoryForSmallBlobs(t *testing.T) {
+	const n, bound = 300, 32 << 10 // blobs, bytes for each of them with its sidecar
+	dir, _ := dirOf(t, 0, 0)
+	blobs := cache.NewBlobs(cache.BlobsConfig{Store: dir})
+	for i := range n {
+		key := cache.FileKey(cache.OwnerKey("npm", fmt.Sprint(i/3)), "blob", fmt.Sprint(i))
+		data := randomBytes(uint64(i), kb)
+		blob, err := blobs.Get(t.Context(), key, &source{data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantAll(t, blob, data)
+	}
+	pass := cache.NewPass(cache.PassConfig{
+		Store: dir, Cursor: filepath.Join(t.TempDir(), "c"), Pace: cache.NewPace(0), Name: "cache",
+		Look: (&cache.Inspector{Blobs: blobs, Where: "scrub", Log: discard}).Look,
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := pass.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if c := pass.Cursor(); c.Files != 2*n || c.Rotten+c.Unread > 0 {
+		t.Fatalf("%+v", c)
+	}
+	if got := (after.TotalAlloc - before.TotalAlloc) / n; got > bound {
+		t.Errorf("%d bytes were allocated for a blob of %d, want at most %d", got, kb, bound)
 	}
 }

@@ -104,7 +104,7 @@ func (b *Blobs) copyTo(ctx context.Context, from, rev, to string) error {
 		return err
 	}
 	defer w.Abort() // after a Commit it does nothing
-	if _, err := io.CopyBuffer(plainWriter{w}, untilDone{ctx, o}, make([]byte, hashChunk)); err != nil {
+	if _, err := io.CopyBuffer(plainWriter{w}, untilDone{ctx, o}, hashBuffer(o.Size)); err != nil {
 		return err
 	}
 	_, err = w.Commit(Precondition{})
@@ -164,7 +164,7 @@ func (b *Blobs) copyChecked(ctx context.Context, o *Object, key string, meta Blo
 	}
 	defer w.Abort() // after a Commit it does nothing
 	h := sha512.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(h, w), untilDone{ctx, o}, make([]byte, hashChunk)); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(h, w), untilDone{ctx, o}, hashBuffer(o.Size)); err != nil {
 		return "", err
 	}
 	if got := base64.StdEncoding.EncodeToString(h.Sum(nil)); got != meta.SHA512 {
