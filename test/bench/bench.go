@@ -42,6 +42,7 @@ func sections() []Section {
 	return []Section{
 		{"start", measureStarts},
 		{"hits", measureHits},
+		{"storm", measureStorms},
 	}
 }
 

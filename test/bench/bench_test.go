@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,7 +12,14 @@ import (
 	"larder/test/rig"
 )
 
-func TestMain(m *testing.M) { rig.Main(m) }
+// TestMain plays the part of a child, too, which this program starts itself as.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		main()
+		return
+	}
+	rig.Main(m)
+}
 
 // TestRun measures Larder alone, for a moment: every figure must be there and
 // mean something.

@@ -50,6 +50,8 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 			return err
 		}
 		return installPeers(ctx, dir, progress)
+	case "crowd", "probe":
+		return play(ctx, name, args, out)
 	default:
 		return fmt.Errorf("no command is called %q\n%s", name, usage)
 	}
@@ -68,7 +70,7 @@ func runCommand(ctx context.Context, args []string, out, progress io.Writer) err
 	flags.DurationVar(&p.Window, "window", 2*time.Second, "of load for one case on one server in one round, in whole seconds")
 	flags.DurationVar(&p.Settle, "settle", 2*time.Second, "how long a server is left alone before its idle memory is read")
 	flags.BoolVar(&p.Quick, "quick", false, "a few cases only")
-	only := flags.String("only", "", "sections, with commas between (start,hits); empty: all")
+	only := flags.String("only", "", "sections, with commas between (start,hits,storm); empty: all")
 	names := flags.String("servers", "", "servers, with commas between; empty: all")
 	file := flags.String("json", "", "write the report to `FILE`")
 	if err := flags.Parse(args); err != nil {

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"testing"
+
+	"larder/test/rig"
+)
+
+// TestStorm lets a small storm break over Larder alone.
+func TestStorm(t *testing.T) {
+	b := quickBench(t)
+	if err := b.Run(t.Context(), []string{"storm"}); err != nil {
+		t.Fatal(err)
+	}
+	mustMeasure(t, b, "storm", "answered", "asked upstream", "alone", "last", "last / alone", "peak memory", "peak memory / document",
+		"small p99 before", "small p99 meanwhile", "small p99 meanwhile / before")
+	for _, f := range b.Report.Figures {
+		if f.Name == "asked upstream" && f.Values[0] != 1 || f.Name == "answered" && f.Values[0] != float64(quickStorm.clients) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// quickBench is a short run with Larder alone.
+func quickBench(t *testing.T) *Bench {
+	t.Helper()
+	b, err := newBench(t.Context(), Profile{Rounds: 1, Quick: true}, t.TempDir(), []Server{Larder{Binary: rig.Plain(t)}}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// mustMeasure fails t unless a section has figures of all the names, each of
+// which says something, and nothing else.
+func mustMeasure(t *testing.T, b *Bench, section string, names ...string) {
+	t.Helper()
+	if len(b.Report.Notes) > 0 {
+		t.Errorf("notes: %q", b.Report.Notes)
+	}
+	seen := map[string]bool{}
+	for _, f := range b.Report.Figures {
+		seen[f.Name] = true
+		if f.Section != section || !slices.Contains(names, f.Name) || len(f.Values) != b.Rounds || slices.Min(f.Values) <= 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if len(seen) != len(names) {
+		t.Errorf("figures are called %v, want %q", seen, names)
+	}
+}
