@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -19,6 +20,10 @@ const (
 	// that there are, cold; fewDocumentsRSS while three do.
 	documentsRSS    = 600 << 20
 	fewDocumentsRSS = 250 << 20
+	// smallLimit and smallRSS are what Go's runtime and the kernel give Larder in
+	// a container of 256 MB.
+	smallLimit = "205MiB"
+	smallRSS   = 256_000_000
 	// installRSS bounds it over the install of a large application.
 	installRSS = 150 << 20
 
@@ -61,6 +66,35 @@ func TestMemoryOfBigDocuments(t *testing.T) {
 	close(start)
 	clients.Wait()
 	checkPeak(t, r.Larder, fmt.Sprintf("%d packuments of %d to %d MB at once", len(sizes), sizes[0], sizes[len(sizes)-1]), limit)
+}
+
+// TestMemoryOfASmallContainer has clients fetch the largest document that there
+// is, and others beside it, where there is little memory.
+func TestMemoryOfASmallContainer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes a document of fifty megabytes")
+	}
+	r := rig.New(t, rig.Config{Binary: rig.Plain(t), Settings: []string{"GOMEMLIMIT=" + smallLimit}})
+	if !strings.Contains(r.Larder.Log(), "there is little memory") {
+		t.Errorf("nothing is said of it:\n%s", r.Larder.Log())
+	}
+	sizes := []int{50, 10, 10}
+	for i, size := range sizes {
+		if err := r.Upstream.Big(fmt.Sprintf("big-%d", i), 100, size<<20); err != nil {
+			t.Fatal(err)
+		}
+		r.Published(t, fmt.Sprintf("big-%d", i), "Accept", rig.Full) // rendered now
+	}
+	var clients sync.WaitGroup
+	for i := range 2 * len(sizes) {
+		clients.Go(func() {
+			if err := discard(t, r, fmt.Sprintf("big-%d", i%len(sizes))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	clients.Wait()
+	checkPeak(t, r.Larder, "packuments of 50, 10 and 10 MB where there is little memory", smallRSS)
 }
 
 // TestMemoryOfInstall fetches the packument and one tarball of as many packages

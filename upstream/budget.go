@@ -9,9 +9,8 @@ import (
 )
 
 const (
-	// documentMemory bounds the unpacked documents of one registry that are in
-	// memory at once, in bytes. A bigger document takes all of it for itself.
-	documentMemory = 96 << 20
+	// DocumentMemory is the default of Config.Memory, in bytes.
+	DocumentMemory = 96 << 20
 	// parkFor is how long a document that was just fetched is kept unpacked
 	// for whoever renders it first.
 	parkFor = 2 * time.Second

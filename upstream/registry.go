@@ -40,6 +40,8 @@ type Config struct {
 	TarballHosts []string    // other hosts (host or host:port) its tarballs may come from; may be private
 	Concurrency  int         // requests at once, apart for documents and for tarballs [64]
 
+	Memory int64 // bytes of unpacked documents at once; a bigger one takes all of it for itself [DocumentMemory]
+
 	FreshFor             time.Duration // [5m]
 	StaleWhileRevalidate time.Duration // [5m]
 	StaleWait            time.Duration // how long a request waits for upstream when a stale copy exists [3s]
@@ -86,6 +88,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = 64
+	}
+	if c.Memory == 0 {
+		c.Memory = DocumentMemory
 	}
 	if c.UserAgent == "" {
 		c.UserAgent = "larder"
@@ -211,7 +216,7 @@ func New(cfg Config) (*Registry, error) {
 		metrics:  cfg.Metrics.Upstream(cfg.Name),
 		now:      cfg.now,
 		remote:   remote,
-		budget:   newBudget(documentMemory),
+		budget:   newBudget(cfg.Memory),
 		docSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		tgzSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		entries:  entries,

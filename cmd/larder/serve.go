@@ -44,6 +44,7 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 	if err := announce(log.Logger, stderr, info, s, srv.data.path, listeners); err != nil {
 		log.Warn("the banner could not be written", "err", err)
 	}
+	srv.memory.announce(log.Logger)
 	srv.serve(listeners)
 
 	var broken error

@@ -52,6 +52,7 @@ type server struct {
 	hosted     *hosted.Packages
 	proxy      *proxy.Server
 	shares     shares
+	memory     memory
 	bounds     *proxy.Connections
 	delay      time.Duration // from the first sign of stopping to the end of accepting
 	metrics    *metrics.Metrics
@@ -72,7 +73,7 @@ func newServer(ctx context.Context, s *settings, info build, log logs) (*server,
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	srv := &server{log: log.Logger, access: log.access, data: data, cancel: cancel, shares: sharesFor(s, log.Logger), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
+	srv := &server{log: log.Logger, access: log.access, data: data, cancel: cancel, shares: sharesFor(s, log.Logger), memory: memoryFor(s), delay: time.Duration(s.Limits.ShutdownDelay), broken: make(chan error, len(s.Listen))}
 	if err := srv.build(ctx, s, info); err != nil {
 		return nil, errors.Join(err, srv.stop(context.WithoutCancel(ctx)))
 	}
@@ -84,6 +85,9 @@ func newServer(ctx context.Context, s *settings, info build, log logs) (*server,
 	}
 	if srv.control, err = openControl(ctx, data.path, srv.controls(s, info).handler(), log.Logger); err != nil {
 		log.Warn("the commands that change a running server, such as \"larder offline\", will not reach this one", "error", err)
+	}
+	if srv.memory.ballast > 0 {
+		srv.running.Go(func() { paceCollector(ctx, srv.memory.ballast) })
 	}
 	srv.running.Go(func() {
 		if err := data.sweepCaches(ctx); err != nil && ctx.Err() == nil {
@@ -123,6 +127,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		cfg := upstreamConfig(s, u)
 		cfg.Auth = s.auths[i]
 		cfg.Concurrency = min(cfg.Concurrency, srv.shares.upstream)
+		cfg.Memory = srv.memory.unpacked
 		cfg.Via = via
 		cfg.UserAgent = "larder/" + info.version
 		cfg.Responses = responses
@@ -137,7 +142,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		srv.registries = append(srv.registries, registry)
 	}
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
-		Store: srv.store, Memory: int64(s.Cache.Memory), Metrics: counters, Log: srv.log,
+		Store: srv.store, Memory: srv.memory.documents, Metrics: counters, Log: srv.log,
 	})
 	var pages http.Handler
 	if s.Auth.WebLogin {
