@@ -56,7 +56,7 @@ func (s *Server) render(p *packument, f form) *document {
 	}
 	d := &document{body: []byte(body), modified: p.modified.Truncate(time.Second)}
 	d.etag = etag(d.body)
-	d.gzip = compress(d.body)
+	d.gzip = compress(d.body, s.gzipLevel)
 	if p.rendered == nil {
 		p.rendered = map[form]*document{}
 	}
@@ -220,10 +220,9 @@ func tagsObject(tags []tag) string {
 // stamp is a time as the registry writes it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// compress favours speed: generated documents run to tens of megabytes.
-func compress(b []byte) []byte {
+func compress(b []byte, level int) []byte {
 	var buf bytes.Buffer
-	w, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	w, err := gzip.NewWriterLevel(&buf, level)
 	if err == nil {
 		_, err = w.Write(b)
 	}
