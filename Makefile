@@ -2,10 +2,11 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  ?= $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)
+BENCH   ?= # further flags of bench or bench-micro: "-quick", "-count 10"
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: run build test test-long lint fuzz bench clean help
+.PHONY: run build test test-long lint fuzz bench bench-peers bench-page bench-micro clean help
 
 run: build ## build, and serve on http://127.0.0.1:4873 with data in ./data
 	bin/larder serve
@@ -26,11 +27,20 @@ lint: ## gofmt, go vet, staticcheck
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	.ci/fuzz
 
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## measure Larder beside the peers that are installed (twenty minutes), into bench.json
+	go run ./test/bench run -json bench.json $(BENCH)
+
+bench-peers: ## install the peers: pnpr and Verdaccio in test/.peers, nginx and wrk by apt-get (as root)
+	go run ./test/bench peers
+
+bench-page: ## make docs/BENCHMARKS.md of bench.json
+	go run ./test/bench render bench.json >docs/BENCHMARKS.md
+
+bench-micro: ## run the benchmarks of single functions, BENCH being go test's further flags
+	go test -run '^$$' -bench . -benchmem $(BENCH) ./...
 
 clean: ## remove what build and test have made, but not ./data
-	rm -rf bin test/.clients
+	rm -rf bin test/.clients test/.peers
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type Profile struct {
 	Window time.Duration // of load for one case on one server in one round
 	Settle time.Duration // how long a server is left alone before its idle memory is read
 	Quick  bool          // few cases
+	Match  string        // only hits with this in their name
 }
 
 // Bench is one run.
@@ -33,16 +35,29 @@ type Bench struct {
 
 // Section is a part of a run. It adds Figures of its name to the report.
 type Section struct {
-	Name string
-	Run  func(context.Context, *Bench) error
+	Name         string // in the report
+	Title, About string // on the page
+	Run          func(context.Context, *Bench) error
 }
 
 // sections are all parts, in the order in which they run.
 func sections() []Section {
 	return []Section{
-		{"start", measureStarts},
-		{"hits", measureHits},
-		{"storm", measureStorms},
+		{
+			"start", "Start and idle memory",
+			"From the start of the process to the end of its first answer, with a small cache, and what it holds in memory when nothing happens.",
+			measureStarts,
+		},
+		{
+			"hits", "Warm cache",
+			"The number in brackets is that of connections. pnpr and Verdaccio are measured at one number of them.",
+			measureHits,
+		},
+		{
+			"storm", "Cold storms",
+			"Many clients at once want one big document that nobody has asked for before.",
+			measureStorms,
+		},
 	}
 }
 
@@ -97,7 +112,7 @@ func (b *Bench) Run(ctx context.Context, only []string) error {
 // Upstream starts a registry that has packages of the shapes. The caller closes
 // it.
 func (b *Bench) Upstream(shapes ...Shape) (*registry.Server, error) {
-	r, err := registry.New(registry.Config{})
+	r, err := registry.New(registry.Config{GzipLevel: gzip.DefaultCompression})
 	if err != nil {
 		return nil, err
 	}

@@ -109,11 +109,11 @@ func (h *history) devRange() string {
 	return fmt.Sprintf("^%d.%d.%d", 1+h.dice.IntN(20), h.dice.IntN(30), h.dice.IntN(20))
 }
 
-func (h *history) ref() string { return fmt.Sprintf("./m/%08x.cjs", h.dice.Uint32()) }
+func (h *history) ref() string { return fmt.Sprintf("./m/%08d.cjs", h.dice.IntN(256)) }
 
 // manifest is the package.json of the next version.
 func (h *history) manifest(version string) string {
-	const changes = 30 // one in so many of the values is new in each version
+	const changes = 100 // one in so many of the values is new in each version
 	for i := range h.devRanges {
 		if h.dice.IntN(changes) == 0 {
 			h.devRanges[i] = h.devRange()

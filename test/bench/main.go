@@ -16,8 +16,12 @@ import (
 
 const usage = `usage: go run ./test/bench COMMAND
 
-  run [-rounds N] [-window D] [-quick] [-only SECTIONS] [-servers NAMES] [-json FILE]
-        measure, print a table
+  run [-rounds N] [-window D] [-settle D] [-quick] [-match TEXT] [-only SECTIONS] [-servers NAMES] [-json FILE]
+        measure, and print tables
+  render FILE
+        print the page docs/BENCHMARKS.md of a report
+  compare OLD NEW
+        print what differs between two reports, and how surely
   peers
         install pnpr and Verdaccio, pinned, below test/.peers; nginx and wrk by apt-get, as root
 
@@ -44,6 +48,19 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	switch name, args := args[0], args[1:]; name {
 	case "run":
 		return runCommand(ctx, args, out, progress)
+	case "render":
+		reports, err := loadReports(args, 1)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(out, reports[0].markdown())
+		return err
+	case "compare":
+		reports, err := loadReports(args, 2)
+		if err != nil {
+			return err
+		}
+		return compareReports(out, reports[0], reports[1])
 	case "peers":
 		dir, err := peersDir()
 		if err != nil {
@@ -55,6 +72,29 @@ func command(ctx context.Context, args []string, out, progress io.Writer) error 
 	default:
 		return fmt.Errorf("no command is called %q\n%s", name, usage)
 	}
+}
+
+func sectionNames() []string {
+	var names []string
+	for _, s := range sections() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+func loadReports(files []string, want int) ([]*Report, error) {
+	if len(files) != want {
+		return nil, fmt.Errorf("%d files wanted\n%s", want, usage)
+	}
+	var reports []*Report
+	for _, file := range files {
+		r, err := LoadReport(file)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, r)
+	}
+	return reports, nil
 }
 
 func peersDir() (string, error) {
@@ -70,7 +110,8 @@ func runCommand(ctx context.Context, args []string, out, progress io.Writer) err
 	flags.DurationVar(&p.Window, "window", 2*time.Second, "of load for one case on one server in one round, in whole seconds")
 	flags.DurationVar(&p.Settle, "settle", 2*time.Second, "how long a server is left alone before its idle memory is read")
 	flags.BoolVar(&p.Quick, "quick", false, "a few cases only")
-	only := flags.String("only", "", "sections, with commas between (start,hits,storm); empty: all")
+	flags.StringVar(&p.Match, "match", "", "only the cases with `TEXT` in their names, at each of their numbers of connections")
+	only := flags.String("only", "", "sections of "+strings.Join(sectionNames(), ", ")+", with commas between; empty: all")
 	names := flags.String("servers", "", "servers, with commas between; empty: all")
 	file := flags.String("json", "", "write the report to `FILE`")
 	if err := flags.Parse(args); err != nil {
@@ -105,6 +146,7 @@ func runCommand(ctx context.Context, args []string, out, progress io.Writer) err
 		sections = strings.Split(*only, ",")
 	}
 	failed := b.Run(ctx, sections)
+	fmt.Fprint(out, b.Report.text())
 	if *file != "" {
 		failed = errors.Join(failed, b.Report.Save(*file))
 	}

@@ -2,28 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"larder/test/registry"
 )
 
-// What is done about a server that is too slow for the window.
+// What is done about a server that is too slow for the window: it gets more of
+// it, and fewer rounds.
 const (
-	slow    = 500 * time.Millisecond // for one warm answer, from here on
-	slowest = 20 * time.Second       // of load, however slow it is
+	slow    = 4                // windows; who needs so many has one round
+	slowest = 20 * time.Second // of load, however slow the server is
 )
 
-// measureHits runs all cases, on all servers in turn, in each round.
+// A warm answer may need upstream now and then, when what is held gets stale.
+const freshenings = 3
+
+// measureHits runs all cases, on all servers in turn, in each round. A case that
+// fails on a server is noted and not tried again there; on the product it is an
+// error.
 func measureHits(ctx context.Context, b *Bench) error {
-	cases := hits
-	if b.Quick {
-		cases = nil
-		for _, h := range hits {
-			if quick(h) {
-				h.connections = h.connections[:1]
-				cases = append(cases, h)
-			}
-		}
-	}
+	cases := b.chosenHits()
 	var shapes []Shape
 	for _, h := range cases {
 		shapes = append(shapes, h.shape)
@@ -34,103 +35,121 @@ func measureHits(ctx context.Context, b *Bench) error {
 		return err
 	}
 	defer up.Close()
-	running := map[string]*Instance{}
+	var instances []*Instance
 	for _, s := range b.Servers {
 		i, err := b.Launch(ctx, s, up.URL())
 		if err != nil {
 			return err
 		}
 		defer i.Stop()
-		running[s.Name()] = i
+		instances = append(instances, i)
 	}
-	hopeless := map[string]bool{}
+
+	m := measurement{b, up, newChecker(up.URL())}
+	done := map[string]bool{} // cases on servers that will have no further round
+	var failed []error
 	for round := range b.Rounds {
 		for _, h := range cases {
 			for n, connections := range h.connections {
-				for _, s := range b.order(round) {
-					key := fmt.Sprintf("%s on %s", h.name, s.Name())
-					if hopeless[key] || n > 0 && !closeRival(s) {
+				for _, i := range inTurn(instances, round) {
+					where := fmt.Sprintf("%s on %s", h.name, i.Name())
+					if done[where] || n > 0 && !closeRival(i) || ctx.Err() != nil {
 						continue
 					}
-					m := measurement{b, h, connections, running[s.Name()]}
-					again, err := m.run(ctx, up.URL())
-					if ctx.Err() != nil {
-						return ctx.Err()
+					again, err := m.run(ctx, h, connections, i)
+					done[where] = err != nil || !again
+					if err != nil && i.Name() == product {
+						failed = append(failed, fmt.Errorf("%s: %w", where, err))
+					} else if err != nil {
+						b.Report.Note("%s: failed: %v", where, err)
+						b.progress("hits: %s: failed: %v", where, err)
 					}
-					if err != nil {
-						b.Report.Note("%s: failed: %v", key, err)
-						b.progress("hits: %s: failed: %v", key, err)
-					}
-					hopeless[key] = err != nil || !again
 				}
 			}
 		}
 	}
-	return nil
+	return errors.Join(append(failed, ctx.Err())...)
+}
+
+// chosenHits are those of the table that the profile wants.
+func (b *Bench) chosenHits() []hit {
+	var chosen []hit
+	for _, h := range hits {
+		if b.Quick {
+			if !quick(h) {
+				continue
+			}
+			h.connections = h.connections[:1]
+		}
+		if strings.Contains(h.name, b.Match) {
+			chosen = append(chosen, h)
+		}
+	}
+	return chosen
 }
 
 // closeRival tells who is measured at all numbers of connections.
-func closeRival(s Server) bool { return s.Name() == "larder" || s.Name() == "nginx" }
+func closeRival(s Server) bool { return s.Name() == product || s.Name() == "nginx" }
 
-// measurement is one case on one server at one number of connections.
+// measurement is what the measuring of single cases needs.
 type measurement struct {
 	*Bench
-	hit
-	connections int
-	*Instance
+	upstream *registry.Server
+	*checker
 }
 
-// run warms up and checks, sends load, and adds the figures. It returns whether
-// another round is worth its time.
-func (m measurement) run(ctx context.Context, upstream string) (again bool, err error) {
+// run warms a server up and checks what it says, sends load, and adds the
+// figures. It returns whether another round is worth its time.
+func (m measurement) run(ctx context.Context, h hit, connections int, i *Instance) (again bool, err error) {
 	const warmUps = 2 // the first may be a miss
 	var req Request
 	var got reply
 	for range warmUps {
-		if req, got, err = m.check(ctx, m.URL(), upstream); err != nil {
+		if req, got, err = m.check(ctx, h, i.URL()); err != nil {
 			return false, err
 		}
 	}
-	window, again := m.Window, true
-	if got.took > slow {
-		window, again = min(max(window, time.Duration(2*m.connections)*got.took), slowest), false
-	}
-	if err := m.ResetPeak(); err != nil {
-		return false, err
-	}
-	before, err := m.CPU()
+	// Long enough for an answer on each connection, and another, of a server
+	// that makes one at a time.
+	window := min(max(m.Window, time.Duration(2*connections)*got.took), slowest)
+	again = closeRival(i) || window < slow*m.Window
+
+	asked := m.upstream.Total()
+	var load Load
+	use, err := i.Measure(func() (err error) {
+		load, err = drive(ctx, req, connections, window)
+		return err
+	})
 	if err != nil {
 		return false, err
 	}
-	load, err := drive(ctx, req, m.connections, window)
-	if err != nil {
-		return false, err
+	if want := int64(load.Requests) * int64(len(got.body)); load.Bytes < want {
+		return false, fmt.Errorf("%d answers came in %d bytes, not %d", load.Requests, load.Bytes, want)
 	}
-	after, err := m.CPU()
-	if err != nil {
-		return false, err
+	f := Figure{Section: "hits", Case: fmt.Sprintf("%s (%d)", h.name, connections), Server: i.Name()}
+	m.add(f, load, use)
+	if h.how == whole {
+		m.Report.Add(f.named("body", "B", false), float64(len(got.body)))
 	}
-	peak, err := m.Peak()
-	if err != nil {
-		return false, err
+	if n := m.upstream.Total() - asked; n > freshenings {
+		m.Report.Note("%s on %s: asked upstream %d times for %d answers: it is no hit", f.Case, i.Name(), n, load.Requests)
 	}
-	m.add(load, after-before, peak, len(got.body))
 	if !again {
-		m.Report.Note("%s on %s: an answer takes %.1f s by itself: one round of %v, %d answers", m.hit.name, m.Name(), got.took.Seconds(), window.Round(time.Second), load.Requests)
+		m.Report.Note("%s on %s: so slow that there was one round, of %v, with %d answers", f.Case, i.Name(), window.Round(time.Second), load.Requests)
 	}
-	return again, nil
+	return again, i.calm(ctx)
 }
 
-func (m measurement) add(load Load, cpu time.Duration, peak int64, body int) {
-	f := Figure{Section: "hits", Case: fmt.Sprintf("%s (%d)", m.hit.name, m.connections), Server: m.Name()}
+// add enters what a load came to.
+func (m measurement) add(f Figure, load Load, use Usage) {
 	add := func(name, unit string, higher bool, v float64) { m.Report.Add(f.named(name, unit, higher), v) }
+	cpu := microseconds(use.CPU) / float64(max(1, load.Requests))
 	add("rate", "1/s", true, load.Rate())
 	if load.Requests > 0 {
 		add("p50", "µs", false, microseconds(load.P50))
 		add("p99", "µs", false, microseconds(load.P99))
-		add("cpu", "µs", false, microseconds(cpu)/float64(load.Requests))
+		add("cpu", "µs", false, cpu)
 	}
-	add("peak memory", "MB", false, megabytes(peak))
-	add("body", "B", false, float64(body))
-	m.progress("hits: %s, %s: %.1f/s, p99 %v, %.0f µs CPU", f.Case, m.Name(), load.Rate(), load.P99, microseconds(cpu)/float64(max(1, load.Requests)))
+	add("peak memory", "MB", false, megabytes(use.Peak))
+	m.progress("hits: %s, %s: %s/s, p99 %s ms, %s µs CPU", f.Case, f.Server, number(load.Rate()), number(milliseconds(load.P99)), number(cpu))
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +28,55 @@ func (t Tree) CPU() (time.Duration, error) {
 		sum += p.cpu
 	}
 	return sum, err
+}
+
+// Usage is what a tree took while something was done to it.
+type Usage struct {
+	CPU  time.Duration // user and system
+	Peak int64         // bytes resident
+}
+
+// Measure runs fn and returns what the tree took meanwhile.
+func (t Tree) Measure(fn func() error) (Usage, error) {
+	if err := t.ResetPeak(); err != nil {
+		return Usage{}, err
+	}
+	before, err := t.CPU()
+	if err != nil {
+		return Usage{}, err
+	}
+	if err := fn(); err != nil {
+		return Usage{}, err
+	}
+	after, err := t.CPU()
+	if err != nil {
+		return Usage{}, err
+	}
+	peak, err := t.Peak()
+	return Usage{CPU: after - before, Peak: peak}, err
+}
+
+// calm waits until the tree does next to nothing: some servers go on for long
+// with answers that nobody waits for any more, and would disturb what is
+// measured next.
+func (t Tree) calm(ctx context.Context) error {
+	const (
+		look  = 50 * time.Millisecond // between two looks
+		looks = 2 * patience / look
+	)
+	last, err := t.CPU()
+	for range looks {
+		if err != nil {
+			return err
+		}
+		time.Sleep(look)
+		var now time.Duration
+		if now, err = t.CPU(); now-last <= tick || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		last = now
+	}
+	return fmt.Errorf("process %d does not come to rest", t.Root)
 }
 
 // Resident is the memory that the tree has resident, in bytes. What processes

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"larder/test/netguard"
 	"larder/test/rig"
 )
 
@@ -57,7 +58,7 @@ type Instance struct {
 
 // Launch starts a server in dir and waits for its first answer.
 func Launch(ctx context.Context, server Server, dir, upstream string) (*Instance, error) {
-	port, err := rig.FreePort()
+	port, err := netguard.Port()
 	if err != nil {
 		return nil, err
 	}

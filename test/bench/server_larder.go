@@ -18,10 +18,12 @@ func (Larder) Name() string { return "larder" }
 // Version asks the binary.
 func (l Larder) Version(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, l.Binary, "version").Output()
-	if err != nil {
+	if err != nil || strings.Count(string(out), "\n") < 2 {
 		return "", fmt.Errorf("no binary at %s: run make build", l.Binary)
 	}
-	return strings.TrimPrefix(strings.TrimSpace(string(out)), "larder "), nil
+	lines := strings.Split(string(out), "\n") // "larder VERSION", "commit HASH", …
+	const shortHash = len("commit ") + 12
+	return strings.TrimPrefix(lines[0], "larder ") + ", " + lines[1][:min(shortHash, len(lines[1]))], nil
 }
 
 // Command serves with data below the instance's directory.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -40,10 +41,13 @@ func measureStarts(ctx context.Context, b *Bench) error {
 	return nil
 }
 
-// order is the order of the servers in a round: each is the first in turn.
-func (b *Bench) order(round int) []Server {
-	n := round % len(b.Servers)
-	return append(append([]Server(nil), b.Servers[n:]...), b.Servers[:n]...)
+// order is the order of the servers in a round.
+func (b *Bench) order(round int) []Server { return inTurn(b.Servers, round) }
+
+// inTurn puts each in front in turn.
+func inTurn[S any](servers []S, round int) []S {
+	n := round % len(servers)
+	return append(slices.Clone(servers[n:]), servers[:n]...)
 }
 
 // named is f with the name of what was measured.

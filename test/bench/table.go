@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// table is rows of cells; the first column holds words, the others mostly
+// numbers.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+// add adds a row, which may be shorter than the header.
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// text is the table for a terminal.
+func (t *table) text() string {
+	widths := make([]int, len(t.header))
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		for i, cell := range row {
+			if len(row) > 1 {
+				widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			}
+		}
+	}
+	var b strings.Builder
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
+			if i == 0 {
+				line.WriteString(cell + pad)
+			} else {
+				line.WriteString("  " + pad + cell)
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}
+
+// markdown is the table for a page.
+func (t *table) markdown() string {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(t.header)
+	line(append([]string{"---"}, slices.Repeat([]string{"--:"}, len(t.header)-1)...))
+	for _, row := range t.rows {
+		line(append(slices.Clone(row), slices.Repeat([]string{""}, len(t.header)-len(row))...))
+	}
+	return b.String()
+}
+
+// number writes a value with three significant digits, or whole and in groups
+// of three.
+func number(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	if digits := 2 - int(math.Floor(math.Log10(math.Abs(v)))); digits > 0 {
+		return strconv.FormatFloat(v, 'f', digits, 64)
+	}
+	s := strconv.FormatFloat(v, 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// figureTable is one figure of a section: a row for each case, a column for
+// each server, then Larder's ratio to each other one.
+func figureTable(r *Report, section, name string) table {
+	var cases, servers []string
+	unit, higher := "", false
+	for _, f := range r.Figures {
+		if f.Section != section || f.Name != name {
+			continue
+		}
+		unit, higher = f.Unit, f.Higher
+		if !slices.Contains(cases, f.Case) {
+			cases = append(cases, f.Case)
+		}
+		if !slices.Contains(servers, f.Server) {
+			servers = append(servers, f.Server)
+		}
+	}
+	servers = inOrder(servers)
+	want := "lower is better"
+	if higher {
+		want = "higher is better"
+	}
+	t := table{header: append([]string{fmt.Sprintf("%s, %s (%s)", name, unit, want)}, servers...)}
+	rated := slices.Contains(servers, product)
+	if rated {
+		for _, s := range servers {
+			if s != product {
+				t.header = append(t.header, product+"/"+s)
+			}
+		}
+	}
+	for _, c := range cases {
+		row := []string{c}
+		for _, s := range servers {
+			row = append(row, cell(r.Find(section, name, c, s)))
+		}
+		own := r.Find(section, name, c, product)
+		for _, s := range servers {
+			if rated && s != product {
+				row = append(row, ratio(own, r.Find(section, name, c, s)))
+			}
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+// product is the server whose ratios are shown.
+const product = "larder"
+
+// inOrder puts the product first, and keeps the others as they come.
+func inOrder(servers []string) []string {
+	slices.SortStableFunc(servers, func(a, b string) int {
+		return columnOf(a) - columnOf(b)
+	})
+	return servers
+}
+
+// columnOf is the place of a server in tables.
+func columnOf(server string) int {
+	order := []string{product, "nginx", "pnpr", "verdaccio"}
+	if i := slices.Index(order, server); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+// cell is the median and, where there was more than one round, the spread.
+func cell(f *Figure) string {
+	if f == nil {
+		return "–"
+	}
+	if len(f.Values) == 1 {
+		return number(f.Values[0])
+	}
+	return fmt.Sprintf("%s ±%.0f%%", number(median(f.Values)), 100*spread(f.Values))
+}
+
+func ratio(own, other *Figure) string {
+	if own == nil || other == nil || median(other.Values) == 0 {
+		return "–"
+	}
+	return number(median(own.Values) / median(other.Values))
+}
