@@ -71,6 +71,7 @@ type Blobs struct {
 	bad      *lru.Cache[string, badBytes]
 	badFor   time.Duration
 	places   *places
+	small    smallReads
 	checks   *Checks
 	known    *lru.Cache[string, string] // revisions of rotten blobs that could not be taken away, by key
 	metrics  *metrics.Metrics
@@ -238,11 +239,12 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 		b.sidecars.forget(key)
 		return nil, BlobMeta{}, err
 	}
+	content := Content(nil)
 	if err = b.vouch(ctx, obj.Info, meta); err == nil {
-		err = readable(obj, obj.Size)
+		content, err = b.contentOf(obj)
 	}
 	if err == nil {
-		return obj.Content, meta, nil
+		return content, meta, nil
 	}
 	obj.Close() // it was only read
 	if errors.Is(err, errReplaced) || errors.Is(err, errRotten) {
@@ -252,6 +254,16 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 		err = fs.ErrNotExist
 	}
 	return nil, BlobMeta{}, err
+}
+
+// contentOf returns the bytes of o, of which some at least can be read. It takes
+// over o unless it fails.
+func (b *Blobs) contentOf(o *Object) (Content, error) {
+	small, err := b.small.read(o)
+	if small != nil || err != nil {
+		return small, err
+	}
+	return o.Content, readable(o, o.Size)
 }
 
 // Drop takes a blob out of the store because its bytes could not be read to the

@@ -202,7 +202,7 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(d.path(owner, file))
+	f, err := os.OpenFile(d.path(owner, file), os.O_RDONLY|openFlags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = d.absent(err)
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// openFlags are for opening a regular file to read it.
+const openFlags = 0
+
 // accessed returns when a file was written: the least recently written goes first
 // where access times cannot be had.
 func accessed(fi fs.FileInfo) time.Time { return fi.ModTime() }

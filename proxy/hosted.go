@@ -41,7 +41,7 @@ func (s *Server) hostedTarball(x *exchange, r *http.Request, route npm.Route) er
 	}
 	defer t.Close()
 	x.answeredBy(resultHosted)
-	x.sendWhole(r, t.Content, t.ETag, t.Modified)
+	x.sendWhole(r, t.Content, t.Size, t.ETag, t.Modified)
 	return nil
 }
 

@@ -17,6 +17,9 @@ const (
 	sendSilence = 2 * time.Minute
 	// sendStep is how many bytes are handed to the kernel under one deadline.
 	sendStep = 256 << 10
+	// renewShare is the part of sendSilence for which a deadline is as good as a new
+	// one: one in so many. Most responses are sent under one.
+	renewShare = 8
 )
 
 // recorder counts what is written through it, and breaks off clients that do
@@ -24,7 +27,8 @@ const (
 // sendfile.
 type recorder struct {
 	http.ResponseWriter
-	silence time.Duration // for each step; 0: no bound
+	silence time.Duration // for each step, or up to a renewShare more; 0: no bound
+	renewed time.Time     // when the client was given its time
 	status  int           // 0 until the header is written
 	bytes   int64         // of the body
 	stalled bool          // the client was broken off
@@ -80,12 +84,18 @@ func (w *recorder) ReadFrom(src io.Reader) (sent int64, err error) {
 	return sent, nil
 }
 
-// renew gives the client its time anew. Where it cannot be set there is no
-// connection that could be held.
+// renew gives the client its time anew, unless that was done a moment ago. Where
+// it cannot be set there is no connection that could be held.
 func (w *recorder) renew() {
-	if w.silence > 0 {
-		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.silence))
+	if w.silence <= 0 {
+		return
 	}
+	now, share := time.Now(), w.silence/renewShare
+	if now.Sub(w.renewed) < share {
+		return
+	}
+	w.renewed = now
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.silence + share))
 }
 
 func (w *recorder) note(sent int64, err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -162,7 +163,7 @@ func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
 	h := x.describeTarball()
 	if content := blob.Content(); content != nil {
 		meta := blob.Meta()
-		x.sendWhole(r, content, meta.ETag, meta.ModTime)
+		x.sendWhole(r, content, meta.Size, meta.ETag, meta.ModTime)
 		return nil
 	}
 	if size := blob.Size(); size >= 0 {
@@ -179,9 +180,20 @@ func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
 }
 
 // sendWhole sends a tarball that lies whole in a store, or the part of it that
-// r asks for.
-func (x *exchange) sendWhole(r *http.Request, content io.ReadSeeker, etag string, modified time.Time) {
-	x.describeTarball().Set("ETag", etag)
+// r asks for. What goes wrong on the way leaves it short of its Content-Length,
+// so that net/http breaks the connection.
+func (x *exchange) sendWhole(r *http.Request, content io.ReadSeeker, size int64, etag string, modified time.Time) {
+	h := x.describeTarball()
+	h.Set("ETag", etag)
+	if asksForAll(r) {
+		h.Set("Last-Modified", modified.UTC().Format(http.TimeFormat))
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+		x.WriteHeader(http.StatusOK)
+		if r.Method != http.MethodHead {
+			_, _ = io.Copy(x, wholeOf(content, size))
+		}
+		return
+	}
 	if unit := r.Header.Get("Range"); unit != "" && !strings.HasPrefix(unit, "bytes=") {
 		// http.ServeContent refuses units that it does not know; RFC 9110
 		// section 14.2 says to ignore them.
@@ -189,6 +201,33 @@ func (x *exchange) sendWhole(r *http.Request, content io.ReadSeeker, etag string
 		r.Header.Del("Range")
 	}
 	http.ServeContent(&refusals{exchange: x}, r, "", modified, content)
+}
+
+// asksForAll reports whether r asks for all of a file, whatever it is. That is
+// what package managers do, and what http.ServeContent finds out with two system
+// calls and a few allocations.
+func asksForAll(r *http.Request) bool {
+	for _, header := range conditions() {
+		if len(r.Header[header]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// conditions are the headers that make of a request one for a part, or for none,
+// of what it asks for, as net/http spells them.
+func conditions() [6]string {
+	return [...]string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}
+}
+
+// wholeOf returns the size bytes of content in a form that io.Copy sends in the
+// fewest steps: of a file by sendfile, of what is in memory at once.
+func wholeOf(content io.Reader, size int64) io.Reader {
+	if _, ok := content.(*os.File); ok {
+		return &io.LimitedReader{R: content, N: size}
+	}
+	return content
 }
 
 func (x *exchange) describeTarball() http.Header {

@@ -125,10 +125,5 @@ func needsWhole(r *http.Request, blob *cache.Blob) bool {
 	if r.Method == http.MethodHead || needsLength(r, blob) {
 		return true
 	}
-	for _, header := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
-		if r.Header.Get(header) != "" {
-			return true
-		}
-	}
-	return false
+	return !asksForAll(r)
 }
