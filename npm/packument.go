@@ -12,6 +12,8 @@ type Summary struct {
 	Modified    string // time.modified, or lacking it "modified", as written; "" if neither
 	Versions    int    // how many there are
 	Unpublished string // time of unpublishing where the document is a stub without versions
+
+	outline outline
 }
 
 // Inspect checks that doc is a packument of name and may be stored: it is
@@ -39,7 +41,7 @@ func Inspect(doc []byte, name string) (Summary, error) {
 	if got := unquote(o.name); string(got) != name {
 		return fault(fmt.Errorf("it is of %.80q", got))
 	}
-	s := Summary{Modified: string(unquote(o.modified)), Versions: len(o.keys)}
+	s := Summary{Modified: string(unquote(o.modified)), Versions: len(o.keys), outline: o}
 	if s.Versions == 0 {
 		s.Unpublished = unpublishedAt(o.unpublished, s.Modified)
 	}
@@ -71,11 +73,26 @@ type outline struct {
 	// Offsets of the members' values; 0 where lacking.
 	distTags, versions, time int
 
-	keys [][]byte // the keys of "versions", unescaped, in the document's order
+	keys  [][]byte // the keys of "versions", unescaped, in the document's order
+	dists []distAt // every "dist" in them, in the document's order
+
+	versionsEnd int // offset after the value of "versions"
 }
 
-// outlineOf reads doc in one pass that stops at nothing inside a version. Its
-// errors are sentences that begin with "it".
+// distAt is where a version has its "dist": offsets of the version's key and of
+// the value. It is smaller than what it leads to.
+type distAt struct{ key, value int }
+
+// visit moves c to the value and returns the version.
+func (d distAt) visit(c *cursor) (version []byte) {
+	c.pos = d.key
+	version = unquote(c.value())
+	c.pos = d.value
+	return version
+}
+
+// outlineOf reads doc in one pass that stops at nothing inside a version but
+// its "dist". Its errors are sentences that begin with "it".
 func outlineOf(doc []byte) (outline, error) {
 	var o outline
 	var modified []byte // at the top, where abbreviated documents have it
@@ -102,6 +119,7 @@ func outlineOf(doc []byte) (outline, error) {
 			if err := o.readVersions(&c); err != nil {
 				return o, err
 			}
+			o.versionsEnd = c.pos
 		default:
 			c.value()
 		}
@@ -134,7 +152,7 @@ func (o *outline) readTime(c *cursor) {
 }
 
 func (o *outline) readVersions(c *cursor) error {
-	o.keys = nil
+	o.keys, o.dists = nil, nil
 	if b := c.peek(); b != '{' && b != 'n' {
 		return errors.New(`its "versions" is not an object`)
 	}
@@ -142,10 +160,16 @@ func (o *outline) readVersions(c *cursor) error {
 		return nil
 	}
 	for c.next() {
-		if !isObject(c.value()) {
-			return fmt.Errorf("its version %.80q is not an object", c.key)
+		key, keyPos := c.key, c.keyPos
+		if c.peek() != '{' {
+			return fmt.Errorf("its version %.80q is not an object", key)
 		}
-		o.keys = append(o.keys, c.key)
+		for c.enter(); c.next(); c.value() {
+			if string(c.key) == "dist" {
+				o.dists = append(o.dists, distAt{keyPos, c.pos})
+			}
+		}
+		o.keys = append(o.keys, key)
 	}
 	return nil
 }

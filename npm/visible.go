@@ -100,6 +100,10 @@ func (t Target) visible(names [][]byte) (versionSet, []restored) {
 // A hidden member goes with the comma before it, and in front of the first one
 // that is kept with the comma after it.
 func (r *renderer) manifests(c *cursor, last bool) {
+	if last && r.target.Hide == nil && len(r.restored) == 0 {
+		r.allManifests(c)
+		return
+	}
 	start := c.pos
 	if !c.enter() { // null
 		if last && len(r.restored) > 0 {
@@ -141,6 +145,16 @@ func (r *renderer) manifests(c *cursor, last bool) {
 		}
 		r.drop(max(end, gap))
 	}
+}
+
+// allManifests is manifests where every version is shown: the outline knows where
+// their URLs are, and all between them need not be read again.
+func (r *renderer) allManifests(c *cursor) {
+	for _, d := range r.outline.dists {
+		version := d.visit(c)
+		r.dist(c, r.urls, version)
+	}
+	c.pos = r.outline.versionsEnd
 }
 
 // restore writes the restored versions; more says that others come before them.
