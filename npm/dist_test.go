@@ -109,3 +109,51 @@ func TestManifestDistRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestDistsAgreeWithTheDocument: what they find is what FindDist finds, and they
+// find it for the usual kind.
+func TestDistsAgreeWithTheDocument(t *testing.T) {
+	usual := func(version, integrity string) string {
+		return `{"dist":{"integrity":"` + integrity + `","shasum":"` + sha1Empty + `","tarball":"https://registry.example/x/@acme/a/-/a-` + version + `.tgz"}}`
+	}
+	other := sha512Of("other")
+	tests := []struct {
+		name, versions, version string
+		want                    bool
+	}{
+		{"usual", `"1.0.0":` + usual("1.0.0", sha512Empty) + `,"1.0.1":` + usual("1.0.1", other), "1.0.1", true},
+		{"build metadata", `"1.0.0+b":` + usual("1.0.0+b", other), "1.0.0+b", true},
+		{"escaped", `"1.0.0":{"dist":{"tarball":"https:\/\/registry.example\/@acme\/a\/-\/a-1.0.0.tgz","integrity":"` + other + `"}}`, "1.0.0", true},
+		{"another version", `"1.0.0":` + usual("1.0.0", other), "1.0", false},
+		{"a name that is not whole", `"1.0.0":` + usual("1.0.0", other), ".0.0", false},
+		{"of two versions the last counts", `"1.0.0":` + usual("1.0.0", other) + `,"1.0.0":` + usual("1.0.0", sha512Empty), "1.0.0", true},
+		{"even if it is not usual", `"1.0.0":` + usual("1.0.0", other) + `,"1.0.0":` + usual("1.0.0", sha1SRI), "1.0.0", false},
+		{"of two dists the last counts", `"1.0.0":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.0.tgz"},"dist":null}`, "1.0.0", false},
+		{"sha1 alone", `"1.0.0":` + usual("1.0.0", ""), "1.0.0", false},
+		{"two hashes", `"1.0.0":` + usual("1.0.0", sha512Empty+" "+other), "1.0.0", false},
+		{"a bad hash", `"1.0.0":` + usual("1.0.0", sha512Empty[:94]+"!"), "1.0.0", false},
+		{"an address of another package", `"1.0.0":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/b/-/b-1.0.0.tgz"}}`, "1.0.0", false},
+		{"an address elsewhere", `"1.0.0":` + usual("1.0.0", other) + `,"1.0.1":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.1.tgz"}}`, "1.0.1", false},
+		{"an address with a query", `"1.0.0":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.0.tgz?a=b"}}`, "1.0.0", false},
+		{"no dist", `"1.0.0":{}`, "1.0.0", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			doc := []byte(`{"name":"@acme/a","versions":{` + tt.versions + `}}`)
+			s, err := Inspect(doc, "@acme/a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			dists := s.Dists(doc, "@acme/a")
+			file := TarballFile("@acme/a", tt.version)
+			want, listed := FindDist(doc, "@acme/a", file)
+			got, ok := dists.Find(file)
+			if ok != tt.want || ok && (!listed || got.Version != want.Version || got.Tarball != want.Tarball || got.Integrity.String() != want.Integrity.String()) {
+				t.Errorf("found %+v, %t; the document has %+v, %t", got, ok, want, listed)
+			}
+			if _, ok := dists.Find("b-" + tt.version + ".tgz"); ok {
+				t.Error("another package's file is found")
+			}
+		})
+	}
+}

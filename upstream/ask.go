@@ -151,7 +151,7 @@ func inspect(doc []byte, name string, asked npm.Form, contentType string) (inspe
 	if err != nil {
 		return inspection{}, err
 	}
-	found := inspection{form: npm.Full, unpublished: summary.Unpublished != ""}
+	found := inspection{form: npm.Full, unpublished: summary.Unpublished != "", dists: summary.Dists(doc, name)}
 	found.modified, _ = time.Parse(time.RFC3339Nano, summary.Modified) // zero where it is no time
 	// The stub of an unpublished package is the same in both forms.
 	if asked == npm.Abbreviated && (summary.Versions == 0 || isAbbreviated(doc, contentType)) {

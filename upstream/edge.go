@@ -53,6 +53,7 @@ type inspection struct {
 	modified    time.Time // zero where it does not say
 	form        npm.Form
 	unpublished bool // it is the stub of a package that was unpublished
+	dists       *npm.Dists
 }
 
 type exchangeKey struct{}
@@ -181,6 +182,7 @@ func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response,
 		}
 	}
 	ex.fetched = doc
+	e.dists.add(ex.subject, found.dists)
 	out := e.response(req, resp, packed)
 	sum := sha256.Sum256(doc.bytes)
 	out.Header.Set(headerRev, hex.EncodeToString(sum[:16]))

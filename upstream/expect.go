@@ -46,6 +46,9 @@ func (t *tarball) Expect(ctx context.Context) (cache.Expectation, error) {
 }
 
 func (t *tarball) dist(ctx context.Context) (npm.Dist, error) {
+	if dist, ok := t.registry.dists.find(t.name, t.file); ok {
+		return dist, nil
+	}
 	for _, form := range []npm.Form{npm.Abbreviated, npm.Full} {
 		if dist, ok, err := t.heldDist(ctx, form); ok || err != nil {
 			return dist, err

@@ -47,6 +47,14 @@ func TestExpectOrder(t *testing.T) {
 			g.get(t, "a", npm.Full, false, Miss)
 			g.clock.advance(100 * testFresh)
 		}, version, full, nil},
+		{"a held document of an earlier process", func(t *testing.T, g *rig) {
+			g.get(t, "a", npm.Full, false, Miss)
+			g.Registry.dists = newDists(distMemory)
+		}, version, full, nil},
+		{"a document that is not there any more", func(t *testing.T, g *rig) {
+			g.get(t, "a", npm.Full, false, Miss)
+			g.Registry.cfg.Responses.Delete(g.packumentURL("a", npm.Full).String())
+		}, version, full, nil},
 		{"the version document", nil, version, full, []string{"/a/1.0.0"}},
 		{"the version document, held", func(t *testing.T, g *rig) {
 			g.Registry.cfg.FreshFor = time.Nanosecond // so that it is stale at once

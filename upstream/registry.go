@@ -169,6 +169,7 @@ type Registry struct {
 	keeper    *absentKeeper
 
 	entries                *lru.Cache[string, *entry]
+	dists                  *dists
 	absent                 *absences
 	quiet                  *quiet // of small documents
 	distrust               *distrust
@@ -217,6 +218,7 @@ func New(cfg Config) (*Registry, error) {
 		now:      cfg.now,
 		remote:   remote,
 		budget:   newBudget(cfg.Memory),
+		dists:    newDists(int(min(distMemory, cfg.Memory/distShare))),
 		docSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		tgzSlots: semaphore.NewWeighted(int64(cfg.Concurrency)),
 		entries:  entries,
