@@ -29,9 +29,9 @@ func (i *Inspector) Look(ctx context.Context, reads Store, o Info) error {
 	bare, sidecar := strings.CutSuffix(o.Key, sidecarSuffix)
 	switch {
 	case sidecar && (kind == "blob" || kind == Gone):
-		return i.sidecar(ctx, reads, bare)
+		return i.sidecar(ctx, reads, o, bare)
 	case kind == "blob":
-		return i.blob(ctx, reads, o.Key)
+		return i.blob(ctx, reads, o)
 	case kind == Gone:
 		return i.gone(ctx, reads, o.Key)
 	case kind == "doc":
@@ -46,13 +46,8 @@ func (i *Inspector) Look(ctx context.Context, reads Store, o Info) error {
 
 // blob checks a blob that is whole: one without a sidecar is being filled, or
 // nobody will ever ask for it.
-func (i *Inspector) blob(ctx context.Context, reads Store, key string) error {
-	o, err := reads.Open(ctx, key)
-	if err != nil {
-		return err
-	}
-	rev := o.Rev
-	o.Close() // it was only looked at
+func (i *Inspector) blob(ctx context.Context, reads Store, o Info) error {
+	key := o.Key
 	b := i.Blobs
 	meta, err := (sidecars{store: reads}).read(ctx, key)
 	if errors.Is(err, errSidecar) {
@@ -61,9 +56,9 @@ func (i *Inspector) blob(ctx context.Context, reads Store, key string) error {
 	if err != nil {
 		return err
 	}
-	err = b.examine(ctx, reads, key, rev, meta, i.Where)
+	err = b.examine(ctx, reads, key, o.Rev, meta, i.Where)
 	if err == nil {
-		b.checks.Right(key, rev)
+		b.checks.Right(key, o.Rev)
 	}
 	if !errors.Is(err, errRotten) {
 		return err
@@ -96,24 +91,18 @@ func (i *Inspector) gone(ctx context.Context, reads Store, key string) error {
 	return i.remove(ctx, o.Info, meta.Label+" (in quarantine)", err)
 }
 
-// sidecar checks the description of a blob. One that is still known in memory
-// is written anew.
-func (i *Inspector) sidecar(ctx context.Context, reads Store, key string) error {
-	o, err := reads.Open(ctx, key+sidecarSuffix)
-	if err != nil {
-		return err
-	}
-	info := o.Info
-	o.Close() // it was only looked at
-	_, err = (sidecars{store: reads}).read(ctx, key)
+// sidecar checks o, the description of the blob under key. One that is still
+// known in memory is written anew.
+func (i *Inspector) sidecar(ctx context.Context, reads Store, o Info, key string) error {
+	_, err := (sidecars{store: reads}).read(ctx, key)
 	if !errors.Is(err, errSidecar) {
 		return err
 	}
 	if meta, ok := i.Blobs.sidecars.recent.Peek(key); ok && i.Blobs.sidecars.put(ctx, key, meta) == nil {
-		i.note(info.Key, "the description of "+meta.Label, err)
-		return &Rot{info.Key, "the description of " + meta.Label, err}
+		i.note(o.Key, "the description of "+meta.Label, err)
+		return &Rot{o.Key, "the description of " + meta.Label, err}
 	}
-	return i.remove(ctx, info, "the description of a tarball", err)
+	return i.remove(ctx, o, "the description of a tarball", err)
 }
 
 func (i *Inspector) document(ctx context.Context, reads Store, key string) error {
