@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 // TestRun measures Larder alone, for a moment: every figure must be there and
 // mean something.
 func TestRun(t *testing.T) {
-	p := Profile{Rounds: 2, Window: 50 * time.Millisecond, Quick: true}
+	p := Profile{Rounds: 1, Window: 50 * time.Millisecond, Quick: true}
 	b, err := newBench(t.Context(), p, t.TempDir(), []Server{Larder{Binary: rig.Plain(t)}, Pnpr{Dir: t.TempDir()}}, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,8 @@ func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Requ
 		return err
 	}
 	in := bufio.NewReaderSize(conn, 64<<10)
-	for begin := time.Now(); begin.Before(end) && ctx.Err() == nil; {
+	begin := time.Now()
+	for { // one request at least: what took a moment too long to connect counts, too
 		if _, err := conn.Write(wire); err != nil {
 			return err
 		}
@@ -92,7 +93,8 @@ func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Requ
 		now := time.Now()
 		l.times = append(l.times, now.Sub(begin))
 		l.bytes += n
-		begin = now
+		if begin = now; !now.Before(end) || ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
-	return nil
 }
