@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -78,23 +79,48 @@ func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Requ
 		if _, err := conn.Write(wire); err != nil {
 			return err
 		}
-		resp, err := http.ReadResponse(in, req)
+		n, err := readAnswer(in, req)
 		if err != nil {
 			return err
-		}
-		n, err := io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode >= http.StatusBadRequest {
-			return fmt.Errorf("%s: %s", req.URL, resp.Status)
 		}
 		now := time.Now()
 		l.times = append(l.times, now.Sub(begin))
 		l.bytes += n
 		if begin = now; !now.Before(end) || ctx.Err() != nil {
 			return ctx.Err()
+		}
+	}
+}
+
+// readAnswer reads an answer to its end and returns the size of its body.
+func readAnswer(in *bufio.Reader, req *http.Request) (body int64, err error) {
+	if req.Method == http.MethodHead { // no headers are of interest: parsing them would take longer than the server does
+		return 0, skipHead(in)
+	}
+	resp, err := http.ReadResponse(in, req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		return 0, errors.New(resp.Status)
+	}
+	return io.Copy(io.Discard, resp.Body)
+}
+
+// skipHead reads an answer that has no body.
+func skipHead(in *bufio.Reader) error {
+	status, err := in.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(status, "HTTP/1.1 2") && !strings.HasPrefix(status, "HTTP/1.1 3") {
+		return errors.New(strings.TrimSpace(status))
+	}
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil || len(bytes.TrimRight(line, "\r\n")) == 0 {
+			return err
 		}
 	}
 }

@@ -30,21 +30,20 @@ const (
 	whole       how = iota
 	revalidated     // If-None-Match with the server's own ETag: 304
 	head
-	part // Range of tenth of it
+	part // Range: a tenth of it
 )
 
 // hits is the table of cases.
 var hits = []hit{
 	{"is-number abbreviated, gzip", isNumber, acceptAbbreviated, true, whole, []int{32, 1, 256}},
 	{"is-number abbreviated, HEAD", isNumber, acceptAbbreviated, true, head, []int{32}},
-	{"is-number abbreviated, 304", isNumber, acceptAbbreviated, true, revalidated, []int{32, 1, 256}},
+	{"is-number abbreviated, 304", isNumber, acceptAbbreviated, true, revalidated, []int{32}},
 	{"express full, gzip", express, acceptFull, true, whole, []int{32, 1, 256}},
-	{"express full, 304", express, acceptFull, true, revalidated, []int{32}},
-	{"typescript full, gzip", typescript, acceptFull, true, whole, []int{16, 1, 256}},
+	{"typescript full, gzip", typescript, acceptFull, true, whole, []int{16}},
 	{"typescript full, 304", typescript, acceptFull, true, revalidated, []int{16}},
 	{"typescript abbreviated, identity", typescript, acceptAbbreviated, false, whole, []int{16}},
 	{"tarball 4 KB", tarball4K, "", false, whole, []int{32, 1, 256}},
-	{"tarball 50 KB", tarball50K, "", false, whole, []int{32, 1, 256}},
+	{"tarball 50 KB", tarball50K, "", false, whole, []int{32}},
 	{"tarball 300 KB", tarball300K, "", false, whole, []int{32, 1, 256}},
 	{"tarball 300 KB, Range", tarball300K, "", false, part, []int{32}},
 	{"tarball 300 KB, HEAD", tarball300K, "", false, head, []int{32}},
