@@ -434,6 +434,7 @@ func TestALowerBoundTakesEffect(t *testing.T) {
 
 // When the volume fills up, whoever fills it, the cache makes room.
 func TestTheVolumeKeepsSomethingFree(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	m := metrics.New("1.0.0", "abcdef")
 	h := openHouse(t, DirConfig{MinFree: 1 << 30, Metrics: m})
 	h.change(func(h *house) { h.vol, h.taken = volume{total: 100 << 20, free: 16 << 20}, true })

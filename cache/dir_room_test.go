@@ -14,6 +14,7 @@ import (
 )
 
 func TestReserve(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	const bound = 1 << 20
 	everything := func(string) bool { return true }
 	for _, test := range []struct {
@@ -173,6 +174,7 @@ func (*goodCheck) Verify() error { return nil }
 
 // A full cache costs nobody an answer: what it has no room for is passed through.
 func TestFillsGoOnWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel() // it waits for seconds
 	const bound = 4 << 20
 	for _, test := range []struct {
 		name   string

@@ -41,7 +41,7 @@ func brokenDisks() map[string]func(s *faultstore.Store) {
 
 const (
 	smallTarball = 4 << 10
-	bigTarball   = 5 << 20
+	bigTarball   = 2 << 20
 )
 
 // diskWorld is a world whose stores can be broken, cache and hosted at once.

@@ -55,11 +55,11 @@ func chances(scale float64) []registry.Chance {
 	return all
 }
 
-// weather changes how bad it is every few seconds, until ctx ends: fair or
+// weather changes how bad it is every two seconds, until ctx ends: fair or
 // rough, sometimes so foul that most questions fail, and now and then upstream
 // is not there at all.
 func weather(ctx context.Context, t *testing.T, r *rig.Rig, dice *rand.Rand) {
-	changes := time.NewTicker(3 * time.Second)
+	changes := time.NewTicker(2 * time.Second)
 	defer changes.Stop()
 	for n := 1; ; n++ {
 		scale := 0.2 + 0.8*dice.Float64()
