@@ -128,7 +128,7 @@ func (m measurement) run(ctx context.Context, h hit, connections int, i *Instanc
 	}
 	f := Figure{Section: "hits", Case: fmt.Sprintf("%s (%d)", h.name, connections), Server: i.Name()}
 	m.add(f, load, use)
-	if h.how == whole {
+	if h.how == whole && connections == h.connections[0] {
 		m.Report.Add(f.named("body", "B", false), float64(len(got.body)))
 	}
 	if n := m.upstream.Total() - asked; n > freshenings {

@@ -7,30 +7,44 @@ import (
 	"strings"
 )
 
-// groups are the sections of a report, in its order, each with the names of
-// its figures.
-func (r *Report) groups() (sections []string, names map[string][]string) {
-	names = map[string][]string{}
+// collect returns what of makes of the figures that want accepts, each once, in
+// the report's order.
+func (r *Report) collect(want func(Figure) bool, of func(Figure) string) []string {
+	var list []string
 	for _, f := range r.Figures {
-		if !slices.Contains(sections, f.Section) {
-			sections = append(sections, f.Section)
-		}
-		if !slices.Contains(names[f.Section], f.Name) {
-			names[f.Section] = append(names[f.Section], f.Name)
+		if v := of(f); want(f) && !slices.Contains(list, v) {
+			list = append(list, v)
 		}
 	}
-	return sections, names
+	return list
+}
+
+func (r *Report) sections() []string {
+	return r.collect(func(Figure) bool { return true }, func(f Figure) string { return f.Section })
+}
+
+func (r *Report) names(section string) []string {
+	return r.collect(func(f Figure) bool { return f.Section == section }, func(f Figure) string { return f.Name })
+}
+
+func (r *Report) servers(section string) []string {
+	return r.collect(func(f Figure) bool { return f.Section == section }, func(f Figure) string { return f.Server })
+}
+
+func (r *Report) cases(section, name string) []string {
+	return r.collect(func(f Figure) bool { return f.Section == section && f.Name == name }, func(f Figure) string { return f.Case })
 }
 
 // text is the report for a terminal.
 func (r *Report) text() string {
 	var b strings.Builder
-	groups, names := r.groups()
-	for _, s := range groups {
-		for _, name := range names[s] {
-			t := figureTable(r, s, name)
-			fmt.Fprintf(&b, "\n%s: %s", s, t.text())
+	for _, s := range r.sections() {
+		for _, t := range figureTables(r, s) {
+			fmt.Fprintf(&b, "\n%s", t.text())
 		}
+	}
+	if t := r.outcomeTable(); len(t.rows) > 0 {
+		fmt.Fprintf(&b, "\n%s", t.text())
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Missing)) {
 		fmt.Fprintf(&b, "\nmissing: %s: %s", name, r.Missing[name])
@@ -60,8 +74,10 @@ func (r *Report) markdown() string {
 	b.WriteString(m.markdown())
 	fmt.Fprintf(&b, "\n```sh\n%s\n```\n", strings.Join(r.Commands, "\n"))
 
-	groups, names := r.groups()
-	for _, s := range groups {
+	if t := r.outcomeTable(); len(t.rows) > 0 {
+		fmt.Fprintf(&b, "\n## Targets\n\nWhat Larder wants to reach. Ratios are of medians in this run.\n\n%s", t.markdown())
+	}
+	for _, s := range r.sections() {
 		title, about := s, ""
 		for _, known := range sections() {
 			if known.Name == s {
@@ -69,8 +85,7 @@ func (r *Report) markdown() string {
 			}
 		}
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", title, about)
-		for _, name := range names[s] {
-			t := figureTable(r, s, name)
+		for _, t := range figureTables(r, s) {
 			fmt.Fprintf(&b, "\n%s", t.markdown())
 		}
 	}
@@ -110,4 +125,5 @@ What to know of the servers:
   what was sent.
 
 Memory is the sum of what the server's processes have resident; what they share counts in each (nginx's processes share its table of keys).
+
 `

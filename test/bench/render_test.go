@@ -31,6 +31,15 @@ func TestRender(t *testing.T) {
 	}
 	rate.Case, rate.Server = "large (16)", "larder"
 	r.Add(rate, 7)
+	for _, v := range []struct {
+		name, server string
+		rate         float64
+	}{{"tarball 4 KB (32)", "nginx", 10}, {"tarball 4 KB (32)", "larder", 9}, {"tarball 300 KB (32)", "nginx", 10}, {"tarball 300 KB (32)", "larder", 8}} {
+		rate.Case, rate.Server = v.name, v.server
+		r.Add(rate, v.rate)
+	}
+	r.Add(Figure{Section: "start", Case: "first", Server: "larder", Name: "idle memory", Unit: "MB"}, 31)
+	r.Add(Figure{Section: "start", Case: "first", Server: "larder", Name: "other"}, 1)
 	r.Add(Figure{Section: "of another program", Case: "c", Server: "direct", Name: "time", Unit: "s"}, 3)
 	r.Note("nothing %s", "much")
 	r.Note("nothing %s", "much")
@@ -39,9 +48,12 @@ func TestRender(t *testing.T) {
 	for _, want := range []string{
 		"| CPU | a CPU, 2 cores |", "| memory | 8 GB |", "| larder | v9.9.9 |", "| pnpr | not measured: not installed |", "```sh\nmake bench\n```",
 		"## Warm cache\n",
-		"| rate, 1/s (higher is better) | larder | nginx | larder/nginx |\n| --- | --: | --: | --: |\n",
+		"| rate, 1/s (more is better) | larder | nginx | larder/nginx |\n| --- | --: | --: | --: |\n",
 		"| small (32) | 1,000 ±10% | 2,000 ±10% | 0.500 |\n| large (16) | 7.00 | – | – |\n",
-		"## of another program\n", "| time, s (lower is better) | direct |\n",
+		"## of another program\n", "| time, s (less is better) | direct |\n",
+		"## Targets\n", "| tarball 4 KB (32): rate, ratio to nginx | ≥ 0.85 | 0.900 | met |\n| tarball 300 KB (32): rate, ratio to nginx | ≥ 0.9 | 0.800 | missed |\n",
+		"| first | larder |\n| --- | --: |\n| idle memory, MB (less is better) | 31.0 |\n| other (less is better) | 1.00 |\n",
+		"| first: idle memory, MB | ≤ 30 | 31.0 | missed |\n",
 		"- nothing much\n",
 	} {
 		if !strings.Contains(page, want) {

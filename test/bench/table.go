@@ -73,51 +73,93 @@ func number(v float64) string {
 	return s
 }
 
-// figureTable is one figure of a section: a row for each case, a column for
-// each server, then Larder's ratio to each other one.
-func figureTable(r *Report, section, name string) table {
-	var cases, servers []string
-	unit, higher := "", false
-	for _, f := range r.Figures {
-		if f.Section != section || f.Name != name {
-			continue
-		}
-		unit, higher = f.Unit, f.Higher
-		if !slices.Contains(cases, f.Case) {
-			cases = append(cases, f.Case)
-		}
-		if !slices.Contains(servers, f.Server) {
-			servers = append(servers, f.Server)
+// figureTables are the tables of a section. Most have one for each figure, with
+// a row for each case; where there are more figures than cases, one table has
+// all. The columns are the servers, then Larder's ratio to each other one.
+func figureTables(r *Report, section string) []table {
+	names := r.names(section)
+	var cases []string
+	for _, name := range names {
+		for _, c := range r.cases(section, name) {
+			if !slices.Contains(cases, c) {
+				cases = append(cases, c)
+			}
 		}
 	}
-	servers = inOrder(servers)
-	want := "lower is better"
-	if higher {
-		want = "higher is better"
+	var tables []table
+	if len(cases) < len(names) {
+		for _, c := range cases {
+			t := newFigureTable(r, section, c)
+			for _, name := range names {
+				t.addFigure(r, section, name, c, label(r, section, name))
+			}
+			tables = append(tables, t.table)
+		}
+		return tables
 	}
-	t := table{header: append([]string{fmt.Sprintf("%s, %s (%s)", name, unit, want)}, servers...)}
-	rated := slices.Contains(servers, product)
-	if rated {
-		for _, s := range servers {
+	for _, name := range names {
+		t := newFigureTable(r, section, label(r, section, name))
+		for _, c := range r.cases(section, name) {
+			t.addFigure(r, section, name, c, c)
+		}
+		tables = append(tables, t.table)
+	}
+	return tables
+}
+
+// figureTable is a table with a column for each server.
+type figureTable struct {
+	table
+	servers []string
+	rivals  []string // those to which the product's ratio is shown
+}
+
+func newFigureTable(r *Report, section, title string) figureTable {
+	t := figureTable{servers: inOrder(r.servers(section))}
+	t.header = append([]string{title}, t.servers...)
+	if slices.Contains(t.servers, product) {
+		for _, s := range t.servers {
 			if s != product {
+				t.rivals = append(t.rivals, s)
 				t.header = append(t.header, product+"/"+s)
 			}
 		}
 	}
-	for _, c := range cases {
-		row := []string{c}
-		for _, s := range servers {
-			row = append(row, cell(r.Find(section, name, c, s)))
-		}
-		own := r.Find(section, name, c, product)
-		for _, s := range servers {
-			if rated && s != product {
-				row = append(row, ratio(own, r.Find(section, name, c, s)))
-			}
-		}
+	return t
+}
+
+// addFigure adds the row of a figure in a case, if there is one.
+func (t *figureTable) addFigure(r *Report, section, name, cas, label string) {
+	row, found := []string{label}, false
+	for _, s := range t.servers {
+		f := r.Find(section, name, cas, s)
+		found = found || f != nil
+		row = append(row, cell(f))
+	}
+	own := r.Find(section, name, cas, product)
+	for _, s := range t.rivals {
+		row = append(row, ratio(own, r.Find(section, name, cas, s)))
+	}
+	if found {
 		t.add(row...)
 	}
-	return t
+}
+
+// label is a figure's name with its unit, and which way is better.
+func label(r *Report, section, name string) string {
+	for _, f := range r.Figures {
+		if f.Section != section || f.Name != name {
+			continue
+		}
+		if f.Unit != "" {
+			name += ", " + f.Unit
+		}
+		if f.Higher {
+			return name + " (more is better)"
+		}
+		return name + " (less is better)"
+	}
+	return name
 }
 
 // product is the server whose ratios are shown.
