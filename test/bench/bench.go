@@ -22,6 +22,8 @@ type Profile struct {
 	Settle time.Duration // how long a server is left alone before its idle memory is read
 	Quick  bool          // few cases
 	Match  string        // only hits with this in their name
+
+	Millions bool // the section of that name is asked for
 }
 
 // Bench is one run.
@@ -57,6 +59,11 @@ func sections() []Section {
 			"storm", "Cold storms",
 			"Many clients at once want one big document that nobody has asked for before.",
 			measureStorms,
+		},
+		{
+			"millions", "A million cached files",
+			"Larder with a million files in its cache, half of them tarballs, with a thousand, and with none. Rates and CPU time are those of small tarballs: as many of the million as the thousand have, spread over all of them.",
+			measureMillions,
 		},
 	}
 }

@@ -27,9 +27,19 @@ func driveGo(ctx context.Context, req Request, connections int, window time.Dura
 		return Load{}, err
 	}
 	out.Header = req.Header.Clone()
-	var wire bytes.Buffer
-	if err := out.Write(&wire); err != nil {
-		return Load{}, err
+	var wires [][]byte
+	for _, path := range append([]string{target.RequestURI()}, req.Paths...) {
+		var wire bytes.Buffer
+		if out.URL, err = target.Parse(path); err != nil {
+			return Load{}, err
+		}
+		if err := out.Write(&wire); err != nil {
+			return Load{}, err
+		}
+		wires = append(wires, wire.Bytes())
+	}
+	if len(req.Paths) > 0 {
+		wires = wires[1:]
 	}
 
 	lines := make([]line, connections)
@@ -37,7 +47,7 @@ func driveGo(ctx context.Context, req Request, connections int, window time.Dura
 	end := begin.Add(window)
 	var all sync.WaitGroup
 	for i := range lines {
-		all.Go(func() { lines[i].err = lines[i].run(ctx, target.Host, wire.Bytes(), out, end) })
+		all.Go(func() { lines[i].err = lines[i].run(ctx, target.Host, wires, i*len(wires)/connections, out, end) })
 	}
 	all.Wait()
 	load := Load{Took: time.Since(begin)}
@@ -64,7 +74,8 @@ type line struct {
 	err   error
 }
 
-func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Request, end time.Time) error {
+// run sends the requests in wires in turn, from the one numbered at on.
+func (l *line) run(ctx context.Context, host string, wires [][]byte, at int, req *http.Request, end time.Time) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
 	if err != nil {
 		return err
@@ -76,9 +87,10 @@ func (l *line) run(ctx context.Context, host string, wire []byte, req *http.Requ
 	in := bufio.NewReaderSize(conn, 64<<10)
 	begin := time.Now()
 	for { // one request at least: what took a moment too long to connect counts, too
-		if _, err := conn.Write(wire); err != nil {
+		if _, err := conn.Write(wires[at%len(wires)]); err != nil {
 			return err
 		}
+		at++
 		n, err := readAnswer(in, req)
 		if err != nil {
 			return err

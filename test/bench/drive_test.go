@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func TestDriveGo(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			served.Store(0)
-			l, err := driveGo(t.Context(), Request{tt.method, s.URL + "/", tt.header}, 3, 20*time.Millisecond)
+			l, err := driveGo(t.Context(), Request{Method: tt.method, URL: s.URL + "/", Header: tt.header}, 3, 20*time.Millisecond)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error %v, want %s", err, tt.err)
@@ -49,5 +50,25 @@ func TestDriveGo(t *testing.T) {
 				t.Errorf("%+v, %d served", l, served.Load())
 			}
 		})
+	}
+}
+
+// TestDriveGoInTurns sends it to several paths, and to each of them about as
+// often.
+func TestDriveGoInTurns(t *testing.T) {
+	paths := []string{"/a", "/b/-/b-1.0.0.tgz", "/c"}
+	counts := make([]atomic.Int64, len(paths))
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		counts[slices.Index(paths, r.URL.Path)].Add(1)
+	}))
+	defer s.Close()
+	l, err := driveGo(t.Context(), Request{Method: http.MethodGet, URL: s.URL, Paths: paths}, 1, 20*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range counts {
+		if n := counts[i].Load(); n < int64(l.Requests/len(paths)) || n > int64(l.Requests/len(paths)+1) {
+			t.Errorf("%s was asked for %d times of %d", paths[i], n, l.Requests)
+		}
 	}
 }

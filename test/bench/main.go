@@ -111,6 +111,7 @@ func runCommand(ctx context.Context, args []string, out, progress io.Writer) err
 	flags.DurationVar(&p.Settle, "settle", 2*time.Second, "how long a server is left alone before its idle memory is read")
 	flags.BoolVar(&p.Quick, "quick", false, "a few cases only")
 	flags.StringVar(&p.Match, "match", "", "only the cases with `TEXT` in their names, at each of their numbers of connections")
+	flags.BoolVar(&p.Millions, "millions", false, "make a million cached files for the section millions, which takes minutes and 4 GB")
 	only := flags.String("only", "", "sections of "+strings.Join(sectionNames(), ", ")+", with commas between; empty: all")
 	names := flags.String("servers", "", "servers, with commas between; empty: all")
 	file := flags.String("json", "", "write the report to `FILE`")

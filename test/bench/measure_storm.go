@@ -52,7 +52,7 @@ func smallName(i int) string { return fmt.Sprintf("small-%d", i) }
 
 // npmAsks is how npm asks for a document.
 func npmAsks(url string) Request {
-	return Request{http.MethodGet, url, http.Header{"Accept": {rig.Full}, "Accept-Encoding": {"gzip"}}}
+	return Request{Method: http.MethodGet, URL: url, Header: http.Header{"Accept": {rig.Full}, "Accept-Encoding": {"gzip"}}}
 }
 
 // measureStorms lets a storm break over each server, which starts cold. One that
@@ -184,7 +184,7 @@ func (s storm) crowdAndProbe(ctx context.Context, many crowdOrder, small probeOr
 // crowd got, the hash that some of them saw, and what upstream's document has. It
 // returns the size of that, unpacked.
 func checkStorm(ctx context.Context, in *Instance, up *registry.Server, crowd crowdResult) (int, error) {
-	want, err := ask(ctx, Request{http.MethodGet, up.URL() + crowdName, http.Header{"Accept": {rig.Full}}})
+	want, err := ask(ctx, Request{Method: http.MethodGet, URL: up.URL() + crowdName, Header: http.Header{"Accept": {rig.Full}}})
 	if err != nil || crowd.Done == 0 {
 		return len(want.body), err
 	}

@@ -19,6 +19,7 @@ type Request struct {
 	Method string // GET or HEAD
 	URL    string
 	Header http.Header
+	Paths  []string // if there are any, what is asked for in turn in place of URL's path
 }
 
 // Load is what came of sending requests for a while.
@@ -53,14 +54,37 @@ const wrkScript = `done = function(s, l)
 end
 `
 
+// wrkTurns makes wrk ask for the paths in the file that its first argument
+// names, each thread beginning elsewhere.
+const wrkTurns = `local threads, requests, at = 0, {}, 0
+setup = function(thread)
+	thread:set("number", threads)
+	threads = threads + 1
+end
+init = function(args)
+	for path in io.lines(args[1]) do requests[#requests + 1] = wrk.format(nil, path) end
+	at = math.floor(number * #requests / 2)
+end
+request = function()
+	at = at % #requests + 1
+	return requests[at]
+end
+`
+
 func driveWrk(ctx context.Context, wrk string, req Request, connections int, window time.Duration) (Load, error) {
 	dir, err := os.MkdirTemp("", "larder-bench-wrk")
 	if err != nil {
 		return Load{}, err
 	}
 	defer os.RemoveAll(dir)
-	script := filepath.Join(dir, "done.lua")
-	if err := os.WriteFile(script, []byte(wrkScript), 0o644); err != nil {
+	script, text, turns := filepath.Join(dir, "script.lua"), wrkScript, filepath.Join(dir, "paths")
+	if len(req.Paths) > 0 {
+		text += wrkTurns
+		if err := os.WriteFile(turns, []byte(strings.Join(req.Paths, "\n")+"\n"), 0o644); err != nil {
+			return Load{}, err
+		}
+	}
+	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
 		return Load{}, err
 	}
 	args := []string{
@@ -72,7 +96,7 @@ func driveWrk(ctx context.Context, wrk string, req Request, connections int, win
 			args = append(args, "-H", name+": "+v)
 		}
 	}
-	out, err := exec.CommandContext(ctx, wrk, append(args, req.URL)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, wrk, append(args, req.URL, "--", turns)...).CombinedOutput()
 	if err != nil {
 		return Load{}, fmt.Errorf("wrk: %w\n%s", err, out)
 	}
