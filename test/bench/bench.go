@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,12 +101,12 @@ func wrkVersion(ctx context.Context) string {
 	return "none: HEAD's load generator did it all"
 }
 
-// Run runs the sections of the given names, or all.
-func (b *Bench) Run(ctx context.Context, only []string) error {
+// Run runs the sections of the given names.
+func (b *Bench) Run(ctx context.Context, names []string) error {
 	begin := time.Now()
 	var failed []error
 	for _, s := range sections() {
-		if len(only) > 0 && !contains(only, s.Name) {
+		if !slices.Contains(names, s.Name) {
 			continue
 		}
 		if err := s.Run(ctx, b); err != nil {
@@ -141,15 +142,6 @@ func (b *Bench) Launch(ctx context.Context, s Server, upstream string) (*Instanc
 
 // progress tells people what has been measured.
 func (b *Bench) progress(format string, args ...any) { fmt.Fprintf(b.Out, format+"\n", args...) }
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if strings.TrimSpace(v) == s {
-			return true
-		}
-	}
-	return false
-}
 
 // root is the module's directory; commands run in it.
 func root() (string, error) {

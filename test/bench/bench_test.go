@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -64,5 +66,44 @@ func TestRun(t *testing.T) {
 	}
 	if f := b.Report.Figures[0]; !slices.Equal(again.Find(f.Section, f.Name, f.Case, f.Server).Values, f.Values) || !again.Started.Equal(b.Report.Started) {
 		t.Errorf("%+v became %+v", b.Report, again)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	r := new(Report)
+	r.Add(Figure{Section: "hits", Case: "tarball 4 KB (32)", Server: product, Name: "rate", Unit: "1/s", Higher: true}, 1234)
+	if err := r.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		args []string
+		want string // of the output, or else of the error
+		ok   bool
+	}{
+		{"render", []string{"render", file}, "| tarball 4 KB (32) | 1,234 |", true},
+		{"compare", []string{"compare", file, file}, "1.00–1.00", true},
+		{"compare with nothing", []string{"compare", file}, "2 files wanted", false},
+		{"a file that is not there", []string{"render", file + ".none"}, "no such file", false},
+		{"a file that is no report", []string{"render", "main.go"}, "main.go: invalid character", false},
+		{"no command", nil, "help", false},
+		{"another command", []string{"fly"}, `"fly"`, false},
+		{"a section that there is not", []string{"run", "-only", "hits,wings"}, `"wings"`, false},
+		{"a server that there is not", []string{"run", "-servers", "apache"}, `"apache"`, false},
+		{"a window too short for wrk", []string{"run", "-window", "1500ms"}, "whole seconds", false},
+		{"no rounds", []string{"run", "-rounds", "0"}, "rounds", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			err := command(t.Context(), tt.args, &out, io.Discard)
+			if (err == nil) != tt.ok {
+				t.Fatal(err)
+			}
+			if said := out.String() + fmt.Sprint(err); !strings.Contains(said, tt.want) {
+				t.Errorf("no %q in %q", tt.want, said)
+			}
+		})
 	}
 }

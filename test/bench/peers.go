@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 )
 
+// peersDir is where they are, below the test directory.
+const peersDir = ".peers"
+
 // peer is a server that comes from the npm registry, pinned.
 type peer struct{ name, manifest string }
 
