@@ -73,11 +73,14 @@ type Documents struct {
 
 	flights      singleflight.Group
 	volatileTurn chan struct{} // holds a token while a volatile document is rendered
+	hot          chan hotDocument
+	asked        atomic.Bool // there has been a Lookup since this was last cleared
 	closing      context.Context
 	stop         context.CancelFunc
-	mu           sync.Mutex // guards closed and rendering, and that renders is not added to once closed is set
+	mu           sync.Mutex // guards the next three, and that renders is not added to once closed is set
 	closed       bool
 	rendering    int
+	refining     bool // there is a goroutine that empties hot
 	renders      sync.WaitGroup
 }
 
@@ -92,6 +95,7 @@ func NewDocuments(cfg DocumentsConfig) *Documents {
 		metrics:      cfg.Metrics,
 		log:          logOrDiscard(cfg.Log),
 		volatileTurn: make(chan struct{}, 1),
+		hot:          make(chan hotDocument, maxHot),
 		pack:         packer{repacks: make(chan struct{}, maxRepacks)},
 		loose:        newLooseRoom(),
 	}
@@ -129,6 +133,7 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 	f, ok := memory.get(key)
 	if ok && f.packed != nil {
 		d.touch(key, f)
+		d.used(key, f)
 		return d.document(key, f, nil), true
 	}
 	if key.Volatile {
@@ -142,6 +147,7 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 	if loaded != f {
 		memory.add(key, loaded)
 	}
+	d.used(key, loaded)
 	return d.document(key, loaded, o), true
 }
 
@@ -180,6 +186,7 @@ type finished struct {
 	rev    string // of that object; "" if there is none
 
 	touched atomic.Int64 // when its use was last told to the store, in Unix seconds
+	uses    atomic.Int32 // how often it was looked up, as long as that is below hotAfter
 
 	// Other encodings of a small document, made when first asked for.
 	identity, zstd once

@@ -19,11 +19,12 @@ const maxDocumentHeader = 1 << 10
 
 // documentHeader describes a finished document.
 type documentHeader struct {
-	ID       string `json:"id"`       // hash of DocumentKey.ID
-	ETag     string `json:"etag"`     // see Document.ETag
-	Identity int64  `json:"identity"` // bytes, unpacked
-	Packed   int64  `json:"packed"`   // bytes, as gzip
-	Sum      uint32 `json:"crc32c"`   // of the gzip bytes
+	ID       string `json:"id"`                // hash of DocumentKey.ID
+	ETag     string `json:"etag"`              // see Document.ETag
+	Identity int64  `json:"identity"`          // bytes, unpacked
+	Packed   int64  `json:"packed"`            // bytes, as gzip
+	Sum      uint32 `json:"crc32c"`            // of the gzip bytes
+	Refined  bool   `json:"refined,omitempty"` // see documents_refine.go
 }
 
 func (h documentHeader) encode() []byte {

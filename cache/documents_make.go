@@ -118,7 +118,7 @@ func (d *Documents) fly(ctx context.Context, key DocumentKey, render func(contex
 	d.metrics.Rendered(header.Identity, time.Since(start))
 	f := &finished{header: header, packed: packed}
 	if !key.Volatile {
-		f.rev, f.offset = d.save(ctx, key, header, packed)
+		f.rev, f.offset = d.save(ctx, key, header, packed, Precondition{})
 	}
 	if len(packed) > smallDocument {
 		f.packed = nil
@@ -148,10 +148,10 @@ func (d *Documents) landed(ctx context.Context, key DocumentKey) (*rendered, boo
 	return &rendered{doc.finished, packed}, err == nil
 }
 
-// save writes a document to the store and returns the object's revision and
-// where in it the packed bytes begin. A store that fails costs the next
-// process a render, nobody an answer.
-func (d *Documents) save(ctx context.Context, key DocumentKey, header documentHeader, packed []byte) (rev string, offset int64) {
+// save writes a document to the store if p holds, and returns the object's
+// revision, "" if it was not written, and where in it the packed bytes begin. A
+// store that fails costs the next process a render, nobody an answer.
+func (d *Documents) save(ctx context.Context, key DocumentKey, header documentHeader, packed []byte, p Precondition) (rev string, offset int64) {
 	front := header.encode()
 	w, err := d.store.Create(ctx, key.object())
 	if err == nil {
@@ -160,10 +160,13 @@ func (d *Documents) save(ctx context.Context, key DocumentKey, header documentHe
 			_, err = w.Write(packed)
 		}
 		if err == nil {
-			rev, err = w.Commit(Precondition{})
+			rev, err = w.Commit(p)
 		} else {
 			err = errors.Join(err, w.Abort())
 		}
+	}
+	if errors.Is(err, ErrPrecondition) {
+		return "", 0 // a newer one is there
 	}
 	if err != nil {
 		d.log.Log(ctx, levelOf(err), "a finished document is not kept on disk", "slot", key.Slot, "error", err)

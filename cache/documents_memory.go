@@ -76,6 +76,16 @@ func (m *documentMemory) add(key DocumentKey, f *finished) {
 	m.total.add(m.bytes - before)
 }
 
+// replace puts better in the place of f, if that is still here.
+func (m *documentMemory) replace(key DocumentKey, f, better *finished) {
+	m.mu.Lock()
+	k, ok := m.lru.Peek(key.slot())
+	m.mu.Unlock()
+	if ok && k.finished == f {
+		m.add(key, better)
+	}
+}
+
 // grow notes that f, if it is still here, has become bigger.
 func (m *documentMemory) grow(key DocumentKey, f *finished, bytes int64) {
 	m.mu.Lock()

@@ -105,6 +105,7 @@ func newStore(f factory) store {
 // render are the metrics of finished documents.
 type render struct {
 	bytes    prometheus.Counter
+	refined  prometheus.Counter
 	memory   prometheus.Gauge
 	duration prometheus.Histogram
 }
@@ -112,6 +113,7 @@ type render struct {
 func newRender(f factory) render {
 	return render{
 		bytes:    f.counter("rendered_bytes_total", "Identity bytes of documents that were rendered."),
+		refined:  f.counter("documents_refined_total", "Finished documents that were packed again, better, because they are asked for often."),
 		memory:   f.gauge("document_memory_bytes", "Bytes of finished documents held in memory."),
 		duration: f.histogram("render_duration_seconds", "Time to render and pack one document.", latencies()),
 	}

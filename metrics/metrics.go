@@ -209,6 +209,13 @@ func (m *Metrics) Rendered(bytes int64, d time.Duration) {
 	}
 }
 
+// Refined counts a finished document that was packed again.
+func (m *Metrics) Refined() {
+	if m != nil {
+		m.render.refined.Inc()
+	}
+}
+
 // DocumentMemory sets the bytes of finished documents held in memory.
 func (m *Metrics) DocumentMemory(bytes int64) {
 	if m != nil {

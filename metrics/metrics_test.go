@@ -85,6 +85,7 @@ func TestValues(t *testing.T) {
 	m.StoreError("commit")
 	m.StoreSize(1<<20, 17)
 	m.Rendered(300, time.Second)
+	m.Refined()
 	m.DocumentMemory(4096)
 	u := m.Upstream("npm")
 	u.Request("document", "not_modified", time.Second)
@@ -117,6 +118,7 @@ func TestValues(t *testing.T) {
 		`larder_store_bytes 1.048576e+06`,
 		`larder_store_files 17`,
 		`larder_rendered_bytes_total 300`,
+		`larder_documents_refined_total 1`,
 		`larder_render_duration_seconds_count 1`,
 		`larder_document_memory_bytes 4096`,
 		`larder_upstream_requests_total{kind="document",outcome="not_modified",upstream="npm"} 1`,
@@ -174,6 +176,7 @@ func TestNilCountsNothing(t *testing.T) {
 	m.StoreError("open")
 	m.StoreSize(1, 1)
 	m.Rendered(1, 1)
+	m.Refined()
 	m.DocumentMemory(1)
 	u := m.Upstream("npm")
 	u.Request("document", "ok", 1)
