@@ -101,13 +101,12 @@ type measurement struct {
 // run warms a server up and checks what it says, sends load, and adds the
 // figures. It returns whether another round is worth its time.
 func (m measurement) run(ctx context.Context, h hit, connections int, i *Instance) (again bool, err error) {
-	const warmUps = 2 // the first may be a miss
-	var req Request
-	var got reply
-	for range warmUps {
-		if req, got, err = m.check(ctx, h, i.URL()); err != nil {
-			return false, err
-		}
+	if _, err := ask(ctx, h.request(i.URL(), "")); err != nil { // it may be a miss, or stale
+		return false, err
+	}
+	req, got, err := m.check(ctx, h, i.URL())
+	if err != nil {
+		return false, err
 	}
 	// Long enough for an answer on each connection, and another, of a server
 	// that makes one at a time.
