@@ -59,6 +59,8 @@ func (c class) String() string {
 
 func connectionBounds() []string { return []string{"waited", "idle_closed", "refused", Other} }
 
+func loadOutcomes() []string { return []string{"ok", "failed"} }
+
 func fillOutcomes() []string {
 	return []string{"stored", "failed", "aborted", "passed", Other}
 }

@@ -34,6 +34,8 @@ type Metrics struct {
 	hosted   hosted
 	access   access
 	age      prometheus.Histogram
+
+	certificate certificate
 }
 
 // New returns the metrics, with Go and process collectors and build info.
@@ -56,6 +58,8 @@ func New(version, commit string) *Metrics {
 		hosted:   newHosted(f),
 		access:   newAccess(f),
 		age:      newDocumentAge(f),
+
+		certificate: newCertificate(f),
 	}
 }
 

@@ -67,7 +67,9 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	if s.draining.Load() || crowded(r.Context()) {
 		w.Header().Set("Connection", "close") // whoever has more to ask goes elsewhere with it
 	}
-	x.renew() // the last answer's time must not run out on net/http's own "100 Continue"
+	if r.ProtoMajor == 1 { // with HTTP/2 each response has a time of its own, which would run during an upload
+		x.renew() // the last answer's time must not run out on net/http's own "100 Continue"
+	}
 	s.cfg.Metrics.RequestStarted()
 	return x
 }

@@ -20,10 +20,14 @@ type ConnectionsConfig struct {
 	Trusted   []netip.Prefix // proxies, for which PerClient does not hold: they stand for many
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
+	// SendSilence is how long a connection with HTTP/2 may take nothing of what is to
+	// be sent [2m].
+	SendSilence time.Duration
 }
 
 // Connections bounds the connections that are open. With HTTP/1.1 it bounds the
-// requests that are answered at once, too, and all that each of them may hold.
+// requests that are answered at once, too, and all that each of them may hold;
+// with HTTP/2, Requests does.
 //
 // Whoever comes when it is full is not refused: of a refusal a package manager
 // makes a pause of ten seconds or more, or a failed install. New connections wait
@@ -66,6 +70,9 @@ func NewConnections(cfg ConnectionsConfig) *Connections {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	cfg.Max = max(cfg.Max, 1)
+	if cfg.SendSilence <= 0 {
+		cfg.SendSilence = sendSilence
+	}
 	return &Connections{
 		cfg:     cfg,
 		places:  make(chan struct{}, cfg.Max),
@@ -118,16 +125,13 @@ func (cs *Connections) wait(n int) {
 // is any.
 func (cs *Connections) makeRoom() {
 	cs.mu.Lock()
-	var oldest *clientConn
-	front := cs.idle.Front()
-	if front == nil {
-		front = cs.fresh.Front()
-		if front != nil && time.Since(front.Value.(*clientConn).since) < spareAfter {
-			front = nil
+	oldest := cs.idleLocked(func(*clientConn) bool { return true })
+	if front := cs.fresh.Front(); oldest == nil && front != nil {
+		if c := front.Value.(*clientConn); time.Since(c.since) >= spareAfter {
+			oldest = c
 		}
 	}
-	if front != nil {
-		oldest = front.Value.(*clientConn)
+	if oldest != nil {
 		cs.wakeLocked(oldest)
 	}
 	cs.mu.Unlock()
@@ -167,7 +171,9 @@ func (cs *Connections) admit(c *clientConn) {
 	fits, refused := client.open-len(client.parked) <= cs.cfg.PerClient, len(client.parked) >= cs.cfg.PerClient
 	if !fits && !refused {
 		client.parked = append(client.parked, c)
-		idle = cs.idleOfLocked(c.from)
+		if idle = cs.idleLocked(func(other *clientConn) bool { return other.from == c.from }); idle != nil {
+			cs.wakeLocked(idle)
+		}
 	}
 	cs.mu.Unlock()
 	switch {
@@ -184,12 +190,15 @@ func (cs *Connections) admit(c *clientConn) {
 	}
 }
 
-// idleOfLocked takes the client's longest idle connection from the list.
-func (cs *Connections) idleOfLocked(from netip.Addr) *clientConn {
+// idleLocked returns the longest idle connection that suits, if it can be closed.
+func (cs *Connections) idleLocked(suits func(*clientConn) bool) *clientConn {
 	for e := cs.idle.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*clientConn); c.from == from {
-			cs.wakeLocked(c)
-			return c
+		if c := e.Value.(*clientConn); suits(c) {
+			if c.flushed() {
+				return c
+			}
+			cs.closeLaterLocked(c)
+			return nil
 		}
 	}
 	return nil
@@ -219,20 +228,26 @@ func (cs *Connections) left(c *clientConn) {
 
 // State is for http.Server.ConnState.
 func (cs *Connections) State(conn net.Conn, state http.ConnState) {
-	c, ok := conn.(*clientConn)
+	c, ok := clientOf(conn)
 	if !ok {
 		return
 	}
+	streams := state == http.StateIdle && speaksHTTP2(conn)
 	cs.mu.Lock()
 	cs.wakeLocked(c)
 	wanted := state == http.StateIdle && cs.wantedLocked(c)
+	c.streams = streams
 	switch {
 	case state == http.StateNew:
 		c.in, c.since = cs.fresh, time.Now()
 		c.idling = c.in.PushBack(c)
-	case state == http.StateIdle && !wanted:
-		c.in = cs.idle
+	case state == http.StateIdle && (!wanted || c.streams):
+		c.in, c.since = cs.idle, time.Now()
 		c.idling = c.in.PushBack(c)
+		if wanted {
+			cs.closeLaterLocked(c)
+		}
+		wanted = false
 	}
 	cs.mu.Unlock()
 	if wanted {
@@ -253,14 +268,15 @@ type connKey struct{}
 
 // Context is for http.Server.ConnContext: it lets a request find its connection.
 func (cs *Connections) Context(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, conn)
+	c, _ := clientOf(conn)
+	return context.WithValue(ctx, connKey{}, c)
 }
 
 // crowded reports whether somebody waits for the place of a request's
 // connection, so that its client had better be told that it ends.
 func crowded(ctx context.Context) bool {
-	c, ok := ctx.Value(connKey{}).(*clientConn)
-	if !ok {
+	c, _ := ctx.Value(connKey{}).(*clientConn)
+	if c == nil {
 		return false
 	}
 	c.all.mu.Lock()

@@ -20,9 +20,10 @@ type clientConn struct {
 	once sync.Once
 
 	// Guarded by all.mu:
-	idling *list.Element // while it is idle or fresh
-	in     *list.List    // of which idling is
-	since  time.Time     // when it was fresh
+	idling  *list.Element // while it is idle or fresh
+	in      *list.List    // of which idling is
+	since   time.Time     // when it was put there
+	streams bool          // while it is idle: it speaks HTTP/2
 }
 
 // Close gives the place back.

@@ -65,7 +65,7 @@ func openAdmin(ctx context.Context, cfg AdminConfig, metrics http.Handler, log *
 			log.Error("the admin listener broke: there are no profiles and no metrics any more", "error", err)
 		}
 	})
-	log.Info("admin listening", "url", baseURL("", l.Addr()))
+	log.Info("admin listening", "url", baseURL("http", "", l.Addr()))
 	return a, nil
 }
 

@@ -67,16 +67,16 @@ func pasteLines(base string) []pasteLine {
 
 // baseURL returns the URL to give to clients, with a slash at its end: the
 // public one if it is known, else that of a listening address.
-func baseURL(publicURL string, addr net.Addr) string {
+func baseURL(scheme, publicURL string, addr net.Addr) string {
 	if publicURL != "" {
 		return strings.TrimSuffix(publicURL, "/") + "/"
 	}
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
-		return "http://" + addr.String() + "/"
+		return scheme + "://" + addr.String() + "/"
 	}
 	if tcp.IP.IsUnspecified() { // every interface; what others call this machine is not known here
-		return fmt.Sprintf("http://localhost:%d/", tcp.Port)
+		return fmt.Sprintf("%s://localhost:%d/", scheme, tcp.Port)
 	}
-	return "http://" + tcp.String() + "/"
+	return scheme + "://" + tcp.String() + "/"
 }

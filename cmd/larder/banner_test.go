@@ -46,21 +46,24 @@ func TestBanner(t *testing.T) {
 }
 
 func TestBaseURL(t *testing.T) {
-	tests := []struct{ public, addr, want string }{
-		{"", "127.0.0.1:4873", "http://127.0.0.1:4873/"},
-		{"", "[::1]:80", "http://[::1]:80/"},
-		{"", "[::]:4873", "http://localhost:4873/"},
-		{"", "0.0.0.0:4873", "http://localhost:4873/"},
-		{"https://npm.example.com", "127.0.0.1:4873", "https://npm.example.com/"},
-		{"https://example.com/npm/", "127.0.0.1:4873", "https://example.com/npm/"},
+	tests := []struct{ scheme, public, addr, want string }{
+		{"http", "", "127.0.0.1:4873", "http://127.0.0.1:4873/"},
+		{"http", "", "[::1]:80", "http://[::1]:80/"},
+		{"http", "", "[::]:4873", "http://localhost:4873/"},
+		{"http", "", "0.0.0.0:4873", "http://localhost:4873/"},
+		{"http", "https://npm.example.com", "127.0.0.1:4873", "https://npm.example.com/"},
+		{"http", "https://example.com/npm/", "127.0.0.1:4873", "https://example.com/npm/"},
+		{"https", "", "127.0.0.1:4873", "https://127.0.0.1:4873/"},
+		{"https", "", "[::]:4873", "https://localhost:4873/"},
+		{"https", "https://npm.example.com", "127.0.0.1:4873", "https://npm.example.com/"},
 	}
 	for _, tt := range tests {
 		addr, err := net.ResolveTCPAddr("tcp", tt.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := baseURL(tt.public, addr); got != tt.want {
-			t.Errorf("baseURL(%q, %s) = %q, want %q", tt.public, tt.addr, got, tt.want)
+		if got := baseURL(tt.scheme, tt.public, addr); got != tt.want {
+			t.Errorf("baseURL(%s, %q, %s) = %q, want %q", tt.scheme, tt.public, tt.addr, got, tt.want)
 		}
 	}
 }

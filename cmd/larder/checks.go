@@ -7,9 +7,19 @@ import (
 	"larder/upstream"
 )
 
-// checks are the conditions of health that package proxy does not know of. The
+// checks are all conditions of health that package proxy does not know of.
+func (srv *server) checks() []proxy.Check {
+	all := append(directoryChecks(srv.data.path), upstreamChecks(srv.registries)...)
+	all = append(all, srv.damageCheck(), srv.roomCheck())
+	if srv.cert != nil {
+		all = append(all, proxy.Check{Name: "TLS certificate", Run: srv.cert.Run})
+	}
+	return all
+}
+
+// directoryChecks are the conditions of health of the data directory. Its
 // directories may be on volumes of their own.
-func checks(data string) []proxy.Check {
+func directoryChecks(data string) []proxy.Check {
 	var checks []proxy.Check
 	for _, p := range []*writeProbe{
 		{name: "data directory", dir: data},

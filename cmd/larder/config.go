@@ -15,6 +15,7 @@ type Config struct {
 	Listen         []string         `key:"listen" doc:"Addresses to listen on, host:port. Port 0 takes a free port, an empty host every interface."`
 	PublicURL      string           `key:"public_url" doc:"The URL that clients use, with its path prefix if there is one. Empty: taken from each request." example:"https://npm.example.com/"`
 	Data           string           `key:"data" doc:"The directory for everything that is stored. One server at a time uses it."`
+	TLS            TLSConfig        `key:"tls" doc:"Speak TLS, and with it HTTP/2. Without it nothing but plain HTTP is spoken."`
 	TrustedProxies []string         `key:"trusted_proxies" doc:"Addresses or networks of reverse proxies whose X-Forwarded-* headers are believed." example:"[10.0.0.0/8]"`
 	Offline        bool             `key:"offline" doc:"Never ask an upstream: serve what is cached, whatever its age, and list only versions whose tarball is. larder offline switches a running server."`
 	Upstreams      []UpstreamConfig `key:"upstreams" doc:"The registries that packages come from. The first one that matches a name is asked, and no other. [] means none."`
@@ -104,6 +105,12 @@ type LimitsConfig struct {
 	ConnectionsPerClient int      `key:"connections_per_client" doc:"Connections at once of one address that is none of trusted_proxies; as many again wait. 0: no bound."`
 	ShutdownDelay        Duration `key:"shutdown_delay" doc:"How long a server that was told to stop says so at /-/health/ready, and serves on, until it stops accepting: as long as a load balancer takes to notice."`
 	LockWait             Duration `key:"lock_wait" doc:"How long a start waits for another server to give the data directory back. 0: it fails at once."`
+}
+
+// TLSConfig names the files of a certificate.
+type TLSConfig struct {
+	Cert string `key:"cert" doc:"A PEM file with the server's certificate and those between it and its authority." example:"/etc/larder/tls.crt"`
+	Key  string `key:"key" doc:"The PEM file with its key. Both are read again when they change." example:"/etc/larder/tls.key"`
 }
 
 // AdminConfig is about the admin listener.

@@ -46,6 +46,7 @@ func (l *loader) check() {
 	l.checkPrivate()
 	l.checkLimits()
 	l.checkAdmin()
+	l.checkTLS()
 	if l.Cache.Memory <= 0 {
 		l.bad("cache.memory", "must be more than 0")
 	}

@@ -67,6 +67,9 @@ auth:
 	want := strings.ReplaceAll(`listen: ["[::1]:0"] # --listen
 public_url: https://npm.example.com/ # FILE:1:1
 data: ./data # default
+tls:
+  cert: "" # default
+  key: "" # default
 trusted_proxies: [10.0.0.0/8, ::1] # LARDER_TRUSTED_PROXIES
 offline: false # default
 upstreams:
@@ -145,12 +148,14 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 func TestExampleHoldsWithEverythingSwitchedOn(t *testing.T) {
 	text := switchedOff.ReplaceAllString(string(exampleConfig()), "$1$2")
+	cert := issueNow(t, t.TempDir())
+	text = strings.NewReplacer("/etc/larder/tls.crt", cert.Cert, "/etc/larder/tls.key", cert.Key).Replace(text)
 	s, err := load(sources{file: write(t, "larder.yaml", text), environ: []string{"NPM_TOKEN=t"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.PublicURL == "" || len(s.TrustedProxies) == 0 || s.auths[0].Token != "t" || len(s.Upstreams[0].Headers) == 0 ||
-		len(s.Access) == 0 || len(s.Auth.Groups) == 0 || s.Bootstrap.User == "" {
+		len(s.Access) == 0 || len(s.Auth.Groups) == 0 || s.Bootstrap.User == "" || s.TLS != cert {
 		t.Errorf("an example is missing: %+v", s.Config)
 	}
 }

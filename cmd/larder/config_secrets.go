@@ -16,6 +16,7 @@ const (
 // readFiles reads the secrets that the configuration names, and makes sure of
 // the other files that it names.
 func (l *loader) readFiles() {
+	l.readCertificate()
 	l.auths = make([]upstream.Auth, len(l.Upstreams))
 	for i, u := range l.Upstreams {
 		path := at("upstreams", i)

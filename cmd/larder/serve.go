@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -41,7 +41,7 @@ func serve(ctx context.Context, s *settings, info build, stderr io.Writer) error
 		srv.delay = 0 // nobody has been served
 		return errors.Join(err, srv.stop(ctx))
 	}
-	if err := announce(log.Logger, stderr, info, s, srv.data.path, listeners); err != nil {
+	if err := srv.announce(stderr, info, s, listeners); err != nil {
 		log.Warn("the banner could not be written", "err", err)
 	}
 	srv.memory.announce(log.Logger)
@@ -90,16 +90,25 @@ func listen(ctx context.Context, addrs []string) ([]net.Listener, error) {
 
 // announce tells people, by a banner, and scripts, by a line "listening" in
 // the log for each address, that connections are accepted.
-func announce(log *slog.Logger, stderr io.Writer, info build, s *settings, dataPath string, listeners []net.Listener) error {
+func (srv *server) announce(stderr io.Writer, info build, s *settings, listeners []net.Listener) error {
+	scheme, name := "http", ""
+	if srv.cert != nil {
+		scheme, name = "https", srv.cert.name()
+	}
 	var err error
 	if s.Log.Format == "text" {
-		err = banner(stderr, info, s, dataPath, baseURL(s.PublicURL, listeners[0].Addr()))
+		base := baseURL(scheme, s.PublicURL, listeners[0].Addr())
+		if tcp, ok := listeners[0].Addr().(*net.TCPAddr); ok && name != "" && s.PublicURL == "" {
+			base = fmt.Sprintf("https://%s:%d/", name, tcp.Port) // the one that clients will believe
+		}
+		err = banner(stderr, info, s, srv.data.path, base)
 	}
+	log := srv.log
 	if s.PublicURL != "" {
 		log = log.With("public_url", s.PublicURL)
 	}
 	for _, l := range listeners {
-		log.Info("listening", "url", baseURL("", l.Addr()), "version", info.version, "data", dataPath, "upstreams", upstreamLine(s))
+		log.Info("listening", "url", baseURL(scheme, "", l.Addr()), "version", info.version, "data", srv.data.path, "upstreams", upstreamLine(s))
 	}
 	return err
 }

@@ -57,9 +57,10 @@ type server struct {
 	delay      time.Duration // from the first sign of stopping to the end of accepting
 	metrics    *metrics.Metrics
 	http       *http.Server
-	admin      *admin     // nil where none is wanted
-	control    *control   // nil where no socket could be made
-	broken     chan error // gets the first error of a listener
+	cert       *certificate // nil where plain HTTP is spoken
+	admin      *admin       // nil where none is wanted
+	control    *control     // nil where no socket could be made
+	broken     chan error   // gets the first error of a listener
 
 	cancel  context.CancelFunc // ends requests and the sweep
 	running sync.WaitGroup     // listeners and the sweep
@@ -103,6 +104,11 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	counters := metrics.New(info.version, info.commit)
 	srv.metrics = counters
 	srv.bounds = proxy.NewConnections(srv.connections(s))
+	if s.TLS.Cert != "" {
+		if srv.cert, err = newCertificate(s.TLS, counters, srv.log); err != nil {
+			return err
+		}
+	}
 	if err := srv.buildPrivate(ctx, s, info, counters); err != nil {
 		return err
 	}
@@ -167,12 +173,15 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		Metrics:        counters,
 		Log:            srv.log,
 		Access:         srv.access,
-		Checks:         append(append(checks(srv.data.path), upstreamChecks(srv.registries)...), srv.damageCheck(), srv.roomCheck()),
+		Checks:         srv.checks(),
 	})
 	if err != nil {
 		return err
 	}
 	srv.scrub(ctx, s, counters)
+	if srv.cert != nil {
+		srv.running.Go(func() { srv.cert.watch(ctx) })
+	}
 	srv.http = &http.Server{
 		Handler:           srv.proxy.Handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -182,6 +191,11 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		ConnContext:       srv.bounds.Context,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug),
+	}
+	if srv.cert != nil {
+		srv.http.Handler = srv.bounds.Requests(srv.http.Handler)
+		srv.http.TLSConfig = srv.cert.config()
+		srv.http.HTTP2 = srv.bounds.HTTP2()
 	}
 	return nil
 }
@@ -259,7 +273,11 @@ func prefixes(texts []string) []netip.Prefix {
 func (srv *server) serve(listeners []net.Listener) {
 	for _, l := range listeners {
 		srv.running.Go(func() {
-			if err := srv.http.Serve(srv.bounds.Listen(l)); !errors.Is(err, http.ErrServerClosed) {
+			serve := srv.http.Serve
+			if srv.cert != nil {
+				serve = func(l net.Listener) error { return srv.http.ServeTLS(l, "", "") }
+			}
+			if err := serve(srv.bounds.Listen(l)); !errors.Is(err, http.ErrServerClosed) {
 				srv.broken <- err
 			}
 		})

@@ -39,7 +39,7 @@ func Start(path string, port int, args, env []string) (*Larder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.waitReady(fmt.Sprintf("http://127.0.0.1:%d/-/health/ready", port)); err != nil {
+	if err := l.waitReady(http.DefaultTransport, fmt.Sprintf("http://127.0.0.1:%d/-/health/ready", port)); err != nil {
 		l.Kill()
 		return nil, fmt.Errorf("larder serve: %w\n%s", err, l.log)
 	}
@@ -65,8 +65,8 @@ func Launch(path string, port int, args, env []string) (*Larder, error) {
 }
 
 // waitReady asks until the server answers 200.
-func (l *Larder) waitReady(url string) error {
-	client := &http.Client{Timeout: time.Second}
+func (l *Larder) waitReady(transport http.RoundTripper, url string) error {
+	client := &http.Client{Transport: transport, Timeout: time.Second}
 	deadline := time.After(startTimeout)
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()

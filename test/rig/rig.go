@@ -2,6 +2,8 @@ package rig
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -98,6 +100,26 @@ func (r *Rig) Start(t testing.TB) {
 		r.port = 0 // somebody else was given it meanwhile
 	}
 	t.Fatal(err)
+}
+
+// StartTLS is Start for a Larder whose settings make it speak TLS. Client trusts
+// the authority in a file from then on.
+func (r *Rig) StartTLS(t testing.TB, ca string) {
+	t.Helper()
+	text, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	r.Client.Transport = &http.Transport{DialContext: netguard.Dial, TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
+	r.Base = fmt.Sprintf("https://127.0.0.1:%d/", r.port)
+	if r.Larder, err = Launch(r.binary, r.port, r.args, r.env); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Larder.waitReady(r.Client.Transport, r.Base+"-/health/ready"); err != nil {
+		t.Fatalf("larder serve: %v\n%s", err, r.Larder.Log())
+	}
 }
 
 // Stop ends Larder, which must not mind, and shows the end of its log where the
