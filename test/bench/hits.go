@@ -19,7 +19,7 @@ type hit struct {
 	gzip   bool
 	how    how
 	// connections at once. All servers are measured at the first, which is the
-	// targets'; the others are for Larder and nginx.
+	// targets'; the others are for Larder and nginx, as are huge documents.
 	connections []int
 }
 
@@ -42,6 +42,8 @@ var hits = []hit{
 	{"typescript full, gzip", typescript, acceptFull, true, whole, []int{16}},
 	{"typescript full, 304", typescript, acceptFull, true, revalidated, []int{16}},
 	{"typescript abbreviated, identity", typescript, acceptAbbreviated, false, whole, []int{16}},
+	{"next full, gzip", next, acceptFull, true, whole, []int{16}},
+	{"drizzle-orm full, gzip", drizzle, acceptFull, true, whole, []int{16}},
 	{"tarball 4 KB", tarball4K, "", false, whole, []int{32, 1, 256}},
 	{"tarball 50 KB", tarball50K, "", false, whole, []int{32}},
 	{"tarball 300 KB", tarball300K, "", false, whole, []int{32, 1, 256}},

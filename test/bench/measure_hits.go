@@ -15,6 +15,7 @@ import (
 const (
 	slow    = 4                // windows; who needs so many has one round
 	slowest = 20 * time.Second // of load, however slow the server is
+	huge    = 20_000_000       // bytes of a document that is for close rivals alone: others take minutes for a few answers
 )
 
 // A warm answer may need upstream now and then, when what is held gets stale.
@@ -53,7 +54,7 @@ func measureHits(ctx context.Context, b *Bench) error {
 			for n, connections := range h.connections {
 				for _, i := range inTurn(instances, round) {
 					where := fmt.Sprintf("%s on %s", h.name, i.Name())
-					if done[where] || n > 0 && !closeRival(i) || ctx.Err() != nil {
+					if done[where] || (n > 0 || h.shape.Full > huge) && !closeRival(i) || ctx.Err() != nil {
 						continue
 					}
 					again, err := m.run(ctx, h, connections, i)
@@ -88,7 +89,7 @@ func (b *Bench) chosenHits() []hit {
 	return chosen
 }
 
-// closeRival tells who is measured at all numbers of connections.
+// closeRival tells who is measured in all cases at all numbers of connections.
 func closeRival(s Server) bool { return s.Name() == product || s.Name() == "nginx" }
 
 // measurement is what the measuring of single cases needs.
