@@ -127,12 +127,12 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("it mounts a file system")
 	}
 	disk := t.TempDir()
-	needMounts(t, mountSmall(t, disk, 32))
+	needMounts(t, mountSmall(t, disk, 20))
 	r := rig.New(t, rig.Config{Data: filepath.Join(disk, "data"), Settings: diskSettings()})
 	token := r.Adduser(t, "alice")
 	mustPublish(t, r, token, registry.Package{Name: "private-lib", Version: "1.0.0"})
 	stock := steady(t, r, "f", 12)
-	for i := range 24 { // twice what there is room for
+	for i := range 14 { // twice what there is room for
 		g := &goods{name: fmt.Sprintf("heavy%02d-pkg", i)}
 		for _, version := range stockVersions {
 			r.Add(t, registry.Package{Name: g.name, Version: version, Filler: 1400 << 10})

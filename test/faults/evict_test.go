@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -17,9 +18,12 @@ import (
 
 const (
 	evictClients = 12
-	evictTime    = 10 * time.Second
-	evictLong    = 5 * time.Minute
-	evictCap     = 12_000_000 // bytes
+	// evictTime is how long the clients go on at least; where little was evicted
+	// by then, for evictPatience more.
+	evictTime     = 5 * time.Second
+	evictLong     = 5 * time.Minute
+	evictPatience = 2 * time.Minute
+	evictCap      = 12_000_000 // bytes
 	// evictStockLong packages with two tarballs of evictFiller bytes each are ten
 	// times that; evictStock are a little more than twice as much.
 	evictStockLong = 150
@@ -42,8 +46,9 @@ func TestEvictionUnderLoad(t *testing.T) {
 	r := rig.New(t, rig.Config{Settings: []string{fmt.Sprintf("LARDER_CACHE_MAX_SIZE=%d", evictCap), "LARDER_CACHE_MIN_FREE=0"}})
 	stock := evictableStock(t, r, packages)
 	books := newLedger()
-	ctx, cancel := context.WithTimeout(t.Context(), duration)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	evicted := func() int { return r.Metric(t, "larder_store_evicted_files_total") }
 	var clients sync.WaitGroup
 	for n := range evictClients {
 		clients.Go(func() {
@@ -55,7 +60,11 @@ func TestEvictionUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	most := watchDisk(ctx, t, r)
+	var most int64
+	clients.Go(func() { most = watchDisk(ctx, t, r) })
+	<-time.After(duration)
+	rig.Eventually(t, evictPatience, func() bool { return evicted() >= packages })
+	cancel()
 	clients.Wait()
 	t.Log(books.summary())
 	books.report(t)
@@ -103,11 +112,13 @@ func watchDisk(ctx context.Context, t *testing.T, r *rig.Rig) (most int64) {
 			return most
 		}
 		if err := r.Larder.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return most
 		}
 		u := onDisk(t, r)
 		if err := r.Larder.Signal(syscall.SIGCONT); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return most
 		}
 		most = max(most, u.taken)
 		if u.taken > evictCap+evictCap/50 {
@@ -135,7 +146,7 @@ func onDisk(t *testing.T, r *rig.Rig) (u disk) {
 		}
 		st, ok := fi.Sys().(*syscall.Stat_t)
 		if !ok {
-			t.Fatal("not on this system")
+			return errors.New("not on this system")
 		}
 		u.taken += st.Blocks * 512
 		if fi.Mode().IsRegular() {
@@ -144,7 +155,7 @@ func onDisk(t *testing.T, r *rig.Rig) (u disk) {
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return u
 }

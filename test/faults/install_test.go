@@ -13,7 +13,7 @@ import (
 
 // How many packages the generated project has.
 const (
-	projectSize     = 60
+	projectSize     = 30
 	longProjectSize = 1000
 )
 

@@ -23,7 +23,7 @@ import (
 
 const (
 	// stalledClients ask and never read, longStalledClients at full length.
-	stalledClients     = 200
+	stalledClients     = 100
 	longStalledClients = 500
 	// stalledMemory bounds, in bytes, by how much they may make Larder grow: some
 	// 60 KB each for what unpacks on the way, and 16 encoders of zstd.

@@ -21,7 +21,7 @@ import (
 
 // How many packages the project has that is installed offline.
 const (
-	offlineProject     = 60
+	offlineProject     = 30
 	longOfflineProject = 1000
 )
 

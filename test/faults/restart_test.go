@@ -141,7 +141,7 @@ func TestInstallAcrossRestarts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it runs a real npm")
 	}
-	packages := 120
+	packages := 60
 	if rig.Long {
 		packages = 1000
 	}

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	rotStock      = 50 // packages, each of two versions
+	rotStock      = 25 // packages, each of two versions
+	longRotStock  = 50
 	rotRounds     = 4
 	longRotRounds = 200
 	rotClients    = 8
@@ -52,7 +53,11 @@ type rotten struct {
 func newRotten(t *testing.T, settings ...string) *rotten {
 	t.Helper()
 	r := &rotten{Rig: rig.New(t, rig.Config{Settings: settings}), dice: rand.New(rand.NewPCG(rig.Seed(t), 0)), want: make(map[[2]string][]byte)}
-	for _, g := range newStock(t, r.Rig, "rot", rotStock) {
+	packages := rotStock
+	if rig.Long {
+		packages = longRotStock
+	}
+	for _, g := range newStock(t, r.Rig, "rot", packages) {
 		for version, tgz := range g.tarballs {
 			r.want[[2]string{g.tarballPath(version), rig.Full}] = tgz
 		}

@@ -9,7 +9,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
-	"hash/fnv"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -41,7 +40,10 @@ func buildTarball(p Package, manifest []field) (tarball, error) {
 	}
 
 	var buf bytes.Buffer
-	zw := gzip.NewWriter(&buf)
+	zw, err := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
+	if err != nil {
+		return tarball{}, err
+	}
 	tw := tar.NewWriter(zw)
 	t := tarball{files: 1 + len(files)}
 	write := func(name, content string) error {
@@ -77,18 +79,13 @@ func buildTarball(p Package, manifest []field) (tarball, error) {
 	return t, nil
 }
 
-// filler is text that no compressor gets smaller than a few per cent below its
-// size, and that differs from version to version.
+// filler is what no compressor gets smaller, and that differs from version to
+// version.
 func filler(p Package) string {
-	h := fnv.New64a()
-	io.WriteString(h, p.Name+"@"+p.Version)
-	source := rand.NewPCG(h.Sum64(), uint64(p.Filler))
-	b := make([]byte, 0, p.Filler+8)
-	for len(b) < p.Filler {
-		n := source.Uint64()
-		b = append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), byte(n>>32), byte(n>>40), byte(n>>48), byte(n>>56))
-	}
-	return string(b[:p.Filler])
+	b := make([]byte, p.Filler)
+	seed := sha512.Sum512_256([]byte(p.Name + "@" + p.Version))
+	_, _ = rand.NewChaCha8(seed).Read(b) // never fails
+	return string(b)
 }
 
 // etag is the strong tag of a body: 32 hexadecimal digits in quotes.
