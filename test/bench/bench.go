@@ -62,6 +62,11 @@ func sections() []Section {
 			measureStorms,
 		},
 		{
+			"installs", "Installs",
+			"Package managers on a machine where they have never been, behind an upstream that takes 20 ms to answer: from that itself, from a server that starts with an empty cache, and once more when it has all. nginx would send them to upstream for the tarballs.",
+			measureInstalls,
+		},
+		{
 			"millions", "A million cached files",
 			"Larder with a million files in its cache, half of them tarballs, with a thousand, and with none. Rates and CPU time are those of small tarballs: as many of the million as the thousand have, spread over all of them.",
 			measureMillions,

@@ -72,6 +72,18 @@ func Stock(r *registry.Server, shapes ...Shape) error {
 	return nil
 }
 
+// stockOld publishes versions 0.x of a package, as many as the shape says.
+func stockOld(r *registry.Server, s Shape) error {
+	g := newHistory(s, rand.New(rand.NewPCG(Seed, uint64(s.Full))))
+	for i := range s.Versions {
+		version := fmt.Sprintf("0.%d.%d", i/50, i%50)
+		if err := r.Add(registry.Package{Name: s.Name, Version: version, Manifest: g.manifest(version)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // history is a package.json that changes a little from version to version, as
 // they do: mostly a range or two.
 type history struct {

@@ -44,6 +44,23 @@ func TestMillions(t *testing.T) {
 	}
 }
 
+// TestInstalls installs a small project with a real package manager.
+func TestInstalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs a real package manager")
+	}
+	b := quickBench(t)
+	if err := b.Run(t.Context(), []string{"installs"}); err != nil {
+		t.Fatal(err)
+	}
+	mustMeasure(t, b, "installs", "cold", "warm", "cold / direct", "warm / direct")
+	for _, server := range []string{direct, "larder"} {
+		if !slices.ContainsFunc(b.Report.Figures, func(f Figure) bool { return f.Server == server }) {
+			t.Errorf("nothing of %s", server)
+		}
+	}
+}
+
 // quickBench is a short run with Larder alone.
 func quickBench(t *testing.T) *Bench {
 	t.Helper()

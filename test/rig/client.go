@@ -28,18 +28,6 @@ type Client struct {
 // be.
 func (r *Rig) NewClient(t testing.TB, name, manifest string) *Client {
 	t.Helper()
-	pinned, err := clients.Find(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bin, err := pinned.Install(t.Context(), ClientsDir(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	family, err := ManagerOf(name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	work, err := os.MkdirTemp("", "larder-client")
 	if err != nil {
 		t.Fatal(err)
@@ -49,21 +37,51 @@ func (r *Rig) NewClient(t testing.TB, name, manifest string) *Client {
 			t.Error(err)
 		}
 	})
-	c := &Client{Manager: family, Name: name, Dir: filepath.Join(work, "project"), bin: bin}
-	c.place = Place{Home: filepath.Join(work, "home"), Base: r.Base, Keys: r.Upstream.Keys()}
-	c.env = append(CommonEnv(work), "HOME="+c.place.Home, "TMPDIR="+work,
-		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	c.env = append(c.env, family.Env(c.place)...)
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(c.Dir, "package.json"), []byte(manifest), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Forget(); err != nil {
+	c, err := MakeClient(t.Context(), ClientConfig{
+		Name: name, Clients: ClientsDir(t), Work: work, Base: r.Base, Keys: r.Upstream.Keys(), Manifest: manifest,
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// ClientConfig says what client is wanted, and where.
+type ClientConfig struct {
+	Name     string // of test/clients
+	Clients  string // the directory that clients are installed in, if need be
+	Work     string // the client's own directory, which the caller removes
+	Base     string // of the registry, with a slash at its end
+	Keys     string // what upstream answers at /-/npm/v1/keys
+	Manifest string // package.json of the project
+}
+
+// MakeClient makes a client ready to use.
+func MakeClient(ctx context.Context, cfg ClientConfig) (*Client, error) {
+	pinned, err := clients.Find(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	bin, err := pinned.Install(ctx, cfg.Clients)
+	if err != nil {
+		return nil, err
+	}
+	family, err := ManagerOf(cfg.Name)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{Manager: family, Name: cfg.Name, Dir: filepath.Join(cfg.Work, "project"), bin: bin}
+	c.place = Place{Home: filepath.Join(cfg.Work, "home"), Base: cfg.Base, Keys: cfg.Keys}
+	c.env = append(CommonEnv(cfg.Work), "HOME="+c.place.Home, "TMPDIR="+cfg.Work,
+		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	c.env = append(c.env, family.Env(c.place)...)
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(c.Dir, "package.json"), []byte(cfg.Manifest), 0o644); err != nil {
+		return nil, err
+	}
+	return c, c.Forget()
 }
 
 // ClientsDir is where the pinned clients are installed.
