@@ -33,6 +33,13 @@ type fake struct {
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
+	f := unstartedFake()
+	f.Start()
+	t.Cleanup(f.Close)
+	return f
+}
+
+func unstartedFake() *fake {
 	f := &fake{handlers: make(map[string]http.HandlerFunc)}
 	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))
 	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -43,8 +50,6 @@ func newFake(t *testing.T) *fake {
 			f.mu.Unlock()
 		}
 	}
-	f.Start()
-	t.Cleanup(f.Close)
 	return f
 }
 

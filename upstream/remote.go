@@ -23,8 +23,11 @@ const (
 	maxRedirects    = 5
 	maxHeaderBytes  = 256 << 10 // of one response
 	idleConnTimeout = 90 * time.Second
-	pingAfter       = 15 * time.Second // of silence on an HTTP/2 connection
-	pingTimeout     = 10 * time.Second
+	// An HTTP/2 connection that says nothing for pingAfter is asked whether it is
+	// alive, and is given up after pingTimeout. All requests share one, so that a
+	// dead one must not outlive the tries of one request.
+	pingAfter   = 5 * time.Second
+	pingTimeout = 5 * time.Second
 )
 
 // remote is the network side of one upstream: which hosts it may talk to, what
