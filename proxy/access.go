@@ -21,6 +21,7 @@ import (
 // only they know.
 type exchange struct {
 	recorder
+	conn    *clientConn // nil where others write to it, too, as TLS and HTTP/2 do
 	id      string
 	client  netip.Addr  // where the request comes from, behind trusted proxies; invalid where it has no address
 	caller  auth.Caller // who is asking
@@ -52,6 +53,7 @@ const statusCanceled = 499
 
 func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	client, trusted := s.bases.client(r)
+	conn := connOf(r.Context())
 	x := &exchange{
 		recorder: recorder{ResponseWriter: w, silence: s.cfg.SendSilence},
 		client:   client,
@@ -59,12 +61,15 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		route:    "other",
 		started:  time.Now(),
 	}
+	if r.TLS == nil {
+		x.conn = conn
+	}
 	x.id = r.Header.Get("X-Request-Id")
 	if !trusted || !validRequestID(x.id) {
 		x.id = newRequestID()
 	}
-	w.Header().Set("X-Request-Id", x.id)
-	if s.draining.Load() || crowded(r.Context()) {
+	set(w.Header(), "X-Request-Id", x.id)
+	if s.draining.Load() || conn.crowded() {
 		w.Header().Set("Connection", "close") // whoever has more to ask goes elsewhere with it
 	}
 	if r.ProtoMajor == 1 { // with HTTP/2 each response has a time of its own, which would run during an upload
@@ -191,7 +196,11 @@ func validRequestID(id string) bool {
 // newRequestID returns 16 hexadecimal digits. They are for finding a line in a
 // log and need not be secret.
 func newRequestID() string {
-	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, rand.Uint64()))
+	var random [8]byte
+	var digits [2 * len(random)]byte
+	binary.BigEndian.PutUint64(random[:], rand.Uint64())
+	hex.Encode(digits[:], random[:])
+	return string(digits[:])
 }
 
 // scrub removes the secrets that stand in paths: tokens (npm logout, npm token

@@ -50,9 +50,9 @@ func (x *exchange) labels() {
 		return
 	}
 	h := x.Header()
-	h.Set("Age", strconv.FormatInt(int64(max(0, time.Since(x.checked))/time.Second), 10))
+	set(h, "Age", strconv.FormatInt(int64(max(0, time.Since(x.checked))/time.Second), 10))
 	if x.stale {
-		h.Set("Warning", staleWarning)
+		set(h, "Warning", staleWarning)
 	}
 }
 

@@ -272,10 +272,16 @@ func (cs *Connections) Context(ctx context.Context, conn net.Conn) context.Conte
 	return context.WithValue(ctx, connKey{}, c)
 }
 
+// connOf returns the connection that a request came in on, nil where it is none of
+// ours.
+func connOf(ctx context.Context) *clientConn {
+	c, _ := ctx.Value(connKey{}).(*clientConn)
+	return c
+}
+
 // crowded reports whether somebody waits for the place of a request's
 // connection, so that its client had better be told that it ends.
-func crowded(ctx context.Context) bool {
-	c, _ := ctx.Value(connKey{}).(*clientConn)
+func (c *clientConn) crowded() bool {
 	if c == nil {
 		return false
 	}

@@ -55,7 +55,7 @@ func newBoundServer(t *testing.T, cfg ConnectionsConfig) *boundServer {
 			if strings.HasPrefix(r.URL.Path, "/hold") {
 				<-b.release
 			}
-			if crowded(r.Context()) {
+			if connOf(r.Context()).crowded() {
 				w.Header().Set("Connection", "close")
 			}
 			fmt.Fprint(w, r.URL.Path)

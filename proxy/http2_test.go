@@ -69,7 +69,7 @@ func who(entered chan<- string, release <-chan struct{}) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/hold") {
 			<-release
 		}
-		if crowded(r.Context()) {
+		if connOf(r.Context()).crowded() {
 			w.Header().Set("Connection", "close")
 		}
 		w.Header().Set("X-Connection", r.RemoteAddr)

@@ -19,6 +19,12 @@ type clientConn struct {
 	hand chan<- *clientConn
 	once sync.Once
 
+	// What is held back; see gather. They belong to the goroutine that answers.
+	gathering bool
+	holds     *[gathered]byte // nil: nothing yet
+	held      int             // bytes
+	pieces    [2][]byte       // that send writes
+
 	// Guarded by all.mu:
 	idling  *list.Element // while it is idle or fresh
 	in      *list.List    // of which idling is

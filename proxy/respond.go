@@ -42,11 +42,11 @@ func (x *exchange) common(cacheControl string) {
 	if x.guarded {
 		cacheControl = guard(cacheControl)
 	} else {
-		h.Set("Access-Control-Allow-Origin", "*")
+		set(h, "Access-Control-Allow-Origin", allOrigins)
 	}
-	h.Set("Cache-Control", cacheControl)
+	set(h, "Cache-Control", cacheControl)
 	if x.result != "" {
-		h.Set("X-Larder-Cache", x.result)
+		set(h, "X-Larder-Cache", x.result)
 	}
 	x.labels()
 }
@@ -81,18 +81,18 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 	defer body.Close()
 	x.describe(doc.ETag(), cacheControl)
 	x.notify(r)
-	h.Set("Content-Type", form.MediaType())
+	set(h, "Content-Type", form.MediaType())
 	if encoding != identity {
-		h.Set("Content-Encoding", encoding)
+		set(h, "Content-Encoding", encoding)
 	}
 	if length >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(length, 10))
+		set(h, "Content-Length", strconv.FormatInt(length, 10))
 	}
 	x.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if _, err := io.Copy(x, body); err != nil {
+	if err := x.sendBody(body); err != nil {
 		x.abort(err)
 	}
 	return nil
@@ -101,8 +101,8 @@ func (x *exchange) sendDocument(r *http.Request, doc *cache.Document, form npm.F
 // describe sets the headers that a packument and a 304 for it share.
 func (x *exchange) describe(etag, cacheControl string) {
 	x.common(cacheControl)
-	x.Header().Set("ETag", etag)
-	x.Header().Set("Vary", "Accept, Accept-Encoding")
+	set(x.Header(), "Etag", etag)
+	set(x.Header(), "Vary", varyDocument)
 }
 
 // sendJSON sends a small document, or 304 where the client holds it. It
@@ -112,7 +112,7 @@ func (x *exchange) sendJSON(r *http.Request, cacheControl string, body []byte) e
 	h := x.Header()
 	if cacheControl != noStore {
 		etag := weakETag(body)
-		h.Set("ETag", etag)
+		set(h, "Etag", etag)
 		if notModified(r.Header, etag) {
 			x.WriteHeader(http.StatusNotModified)
 			return nil
@@ -143,8 +143,8 @@ func (x *exchange) sendHealth(h health) error {
 // has gone away is not told.
 func (x *exchange) writeJSON(status int, body []byte) {
 	h := x.Header()
-	h.Set("Content-Type", npm.FullType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	set(h, "Content-Type", npm.FullType)
+	set(h, "Content-Length", strconv.Itoa(len(body)))
 	x.WriteHeader(status)
 	_, _ = x.Write(body)
 }
@@ -184,13 +184,13 @@ func (x *exchange) sendBlob(r *http.Request, blob *cache.Blob) error {
 // so that net/http breaks the connection.
 func (x *exchange) sendWhole(r *http.Request, content io.ReadSeeker, size int64, etag string, modified time.Time) {
 	h := x.describeTarball()
-	h.Set("ETag", etag)
+	set(h, "Etag", etag)
 	if asksForAll(r) {
-		h.Set("Last-Modified", modified.UTC().Format(http.TimeFormat))
-		h.Set("Content-Length", strconv.FormatInt(size, 10))
+		set(h, "Last-Modified", modified.UTC().Format(http.TimeFormat))
+		set(h, "Content-Length", strconv.FormatInt(size, 10))
 		x.WriteHeader(http.StatusOK)
 		if r.Method != http.MethodHead {
-			_, _ = io.Copy(x, wholeOf(content, size))
+			_ = x.sendBody(wholeOf(content, size))
 		}
 		return
 	}
@@ -233,8 +233,8 @@ func wholeOf(content io.Reader, size int64) io.Reader {
 func (x *exchange) describeTarball() http.Header {
 	x.common(cacheTarball)
 	h := x.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Accept-Ranges", "bytes")
+	set(h, "Content-Type", octetStream)
+	set(h, "Accept-Ranges", byteRanges)
 	return h
 }
 
