@@ -134,7 +134,7 @@ func (d *Dir) describeGroup(g *group) error {
 }
 
 // useless reports whether nothing in the group can be served, and nothing will:
-// bodies without a head, or a sidecar without its blob. (A blob without a sidecar may
+// bodies without a head, an unpacked document without the packed one, or a sidecar without its blob. (A blob without a sidecar may
 // get one again.)
 func (g *group) useless(now time.Time) bool {
 	has := func(name string) bool {
@@ -148,6 +148,8 @@ func (g *group) useless(now time.Time) bool {
 			alone = ok && !has(blob)
 		case "body":
 			alone = !has("head-" + g.id)
+		case "plain":
+			alone = !has("doc-" + g.id)
 		}
 		if !alone || now.Sub(f.written) < orphanAge {
 			return false

@@ -2,6 +2,8 @@ package cache
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -10,10 +12,12 @@ import (
 // closed, or not used any more, when it is closed.
 type Document struct {
 	*finished
-	object  *Object // of a big document: its open file
-	release func()  // of one that lies in memory for this reader: gives the room back; else nil
-	pack    *packer
-	grew    func(bytes int) // is told of encodings that were made and kept
+	ctx       context.Context // of Lookup or Make: a Document lives within the request that asked for it
+	docs      *Documents
+	key       DocumentKey
+	object    *Object // of a big document: its open file
+	plainFile *Object // its unpacked file, once opened
+	release   func()  // of one that lies in memory for this reader: gives the room back; else nil
 }
 
 // ETag is weak, with its quotes: a hash of the identity bytes, the same for
@@ -35,6 +39,9 @@ func (d *Document) Open(encoding string) (io.ReadCloser, int64, error) {
 		return r, d.header.Packed, err
 	case "identity":
 		if d.packed == nil || d.header.Identity > smallDocument {
+			if r, ok, err := d.unpacked(); ok || err != nil {
+				return r, d.header.Identity, err
+			}
 			r, err := d.unpack()
 			return r, d.header.Identity, err
 		}
@@ -69,10 +76,13 @@ func (d *Document) Close() error {
 		d.release()
 		d.release = nil
 	}
-	if d.object == nil {
-		return nil
+	var err error
+	for _, o := range []*Object{d.object, d.plainFile} {
+		if o != nil {
+			err = errors.Join(err, o.Close())
+		}
 	}
-	return d.object.Close()
+	return err
 }
 
 // gzip returns the packed bytes.
@@ -80,10 +90,29 @@ func (d *Document) gzip() (io.ReadCloser, error) {
 	if d.packed != nil {
 		return bytesReader{bytes.NewReader(d.packed)}, nil
 	}
-	if _, err := d.object.Seek(d.offset, io.SeekStart); err != nil {
+	return readFrom(d.object, d.finished)
+}
+
+// unpacked returns the identity bytes out of a file of their own, if there is one.
+func (d *Document) unpacked() (r io.ReadCloser, ok bool, err error) {
+	o, f, ok := d.docs.openPlain(d.ctx, d.key, d.finished)
+	if !ok {
+		return nil, false, nil
+	}
+	if d.plainFile != nil {
+		d.plainFile.Close() // it was only read
+	}
+	d.plainFile = o
+	r, err = readFrom(o, f)
+	return r, true, err
+}
+
+// readFrom returns what follows the header in f's file.
+func readFrom(o *Object, f *finished) (io.ReadCloser, error) {
+	if _, err := o.Seek(f.offset, io.SeekStart); err != nil {
 		return nil, err
 	}
-	return fileReader{&io.LimitedReader{R: d.object.Content, N: d.header.Packed}}, nil
+	return fileReader{&io.LimitedReader{R: o.Content, N: f.header.Packed}}, nil
 }
 
 // unpack returns the identity bytes, unpacking them as they are read.
@@ -92,7 +121,7 @@ func (d *Document) unpack() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.pack.gunzip(src)
+	return d.docs.pack.gunzip(src)
 }
 
 // repack returns the bytes in zstd, packing them as they are read.
@@ -101,23 +130,23 @@ func (d *Document) repack() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.pack.zstd(src)
+	return d.docs.pack.zstd(src)
 }
 
 // repackOnTheWay is repack with a place among those that go on for as long as
 // their clients take.
 func (d *Document) repackOnTheWay() (io.ReadCloser, error) {
 	select {
-	case d.pack.repacks <- struct{}{}:
+	case d.docs.pack.repacks <- struct{}{}:
 	default:
 		return nil, ErrBusy
 	}
 	r, err := d.repack()
 	if err != nil {
-		<-d.pack.repacks
+		<-d.docs.pack.repacks
 		return nil, err
 	}
-	return &placedReader{r, d.pack.repacks}, nil
+	return &placedReader{r, d.docs.pack.repacks}, nil
 }
 
 // placedReader gives a place back when it is closed.
@@ -146,7 +175,7 @@ func (d *Document) whole(kept *once, open func() (io.ReadCloser, error)) (io.Rea
 		var buf bytes.Buffer
 		_, err = buf.ReadFrom(r)
 		return bytes.Clone(buf.Bytes()), err
-	}, d.grew)
+	}, func(bytes int) { d.docs.memory(d.key).grow(d.key, d.finished, int64(bytes)) })
 	if err != nil {
 		return nil, 0, err
 	}

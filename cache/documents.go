@@ -68,6 +68,7 @@ type Documents struct {
 	log     *slog.Logger
 	pack    packer
 	loose   looseRoom
+	plains  chan struct{}   // holds an element for each document that is being unpacked on disk
 	kept    *documentMemory // of configured bases
 	passing *documentMemory // volatile ones
 
@@ -98,6 +99,7 @@ func NewDocuments(cfg DocumentsConfig) *Documents {
 		hot:          make(chan hotDocument, maxHot),
 		pack:         packer{repacks: make(chan struct{}, maxRepacks)},
 		loose:        newLooseRoom(),
+		plains:       make(chan struct{}, maxPlains),
 	}
 	d.toucher, _ = cfg.Store.(Toucher)
 	total := &memoryTotal{metrics: cfg.Metrics}
@@ -134,7 +136,7 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 	if ok && f.packed != nil {
 		d.touch(key, f)
 		d.used(key, f)
-		return d.document(key, f, nil), true
+		return d.document(ctx, key, f, nil), true
 	}
 	if key.Volatile {
 		return nil, false
@@ -148,7 +150,7 @@ func (d *Documents) Lookup(ctx context.Context, key DocumentKey) (*Document, boo
 		memory.add(key, loaded)
 	}
 	d.used(key, loaded)
-	return d.document(key, loaded, o), true
+	return d.document(ctx, key, loaded, o), true
 }
 
 // tellEvery is how often the store is told at most that a document in memory is
@@ -169,13 +171,8 @@ func (d *Documents) touch(key DocumentKey, f *finished) {
 }
 
 // document returns one reader's view of f; o is its open file or nil.
-func (d *Documents) document(key DocumentKey, f *finished, o *Object) *Document {
-	return &Document{
-		finished: f,
-		object:   o,
-		pack:     &d.pack,
-		grew:     func(bytes int) { d.memory(key).grow(key, f, int64(bytes)) },
-	}
+func (d *Documents) document(ctx context.Context, key DocumentKey, f *finished, o *Object) *Document {
+	return &Document{finished: f, ctx: ctx, docs: d, key: key, object: o}
 }
 
 // finished is what the readers of a finished document share.
@@ -190,6 +187,8 @@ type finished struct {
 
 	// Other encodings of a small document, made when first asked for.
 	identity, zstd once
+	// The identity bytes of a big one.
+	plain plain
 }
 
 // once is bytes that are made once.

@@ -56,7 +56,12 @@ func parseDocumentHeader(data []byte, size int64) (h documentHeader, offset int6
 // big one is left open as an Object, and read once to check it, unless it is
 // the file that is known to be good. A damaged one is deleted.
 func (d *Documents) load(ctx context.Context, key DocumentKey, known *finished) (*Object, *finished, bool) {
-	o, err := d.store.Open(ctx, key.object())
+	return d.loadObject(ctx, key, key.object(), known)
+}
+
+// loadObject is load for either of a document's objects.
+func (d *Documents) loadObject(ctx context.Context, key DocumentKey, object string, known *finished) (*Object, *finished, bool) {
+	o, err := d.store.Open(ctx, object)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.log.Warn("cannot read a finished document", "slot", key.Slot, "error", err)
@@ -76,7 +81,7 @@ func (d *Documents) load(ctx context.Context, key DocumentKey, known *finished) 
 		d.metrics.IntegrityFailure()
 		d.metrics.Rotten("cache", onRead)
 		d.log.Warn("a finished document was damaged on disk and is made anew", "slot", key.Slot, "error", err)
-		if err := d.store.Delete(ctx, key.object(), IfRev(o.Rev)); err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.store.Delete(ctx, object, IfRev(o.Rev)); err != nil && !errors.Is(err, ErrPrecondition) && !errors.Is(err, fs.ErrNotExist) {
 			d.log.Warn("cannot delete a damaged document", "slot", key.Slot, "error", err)
 		}
 	case err != nil:

@@ -49,12 +49,12 @@ type rendered struct {
 // newer one has taken the file's place meanwhile, or there is no file.
 func (d *Documents) opened(ctx context.Context, key DocumentKey, r *rendered) (*Document, error) {
 	if r.finished.packed != nil {
-		return d.document(key, r.finished, nil), nil
+		return d.document(ctx, key, r.finished, nil), nil
 	}
 	if r.rev != "" {
 		if o, err := d.store.Open(ctx, key.object()); err == nil {
 			if o.Rev == r.rev {
-				return d.document(key, r.finished, o), nil
+				return d.document(ctx, key, r.finished, o), nil
 			}
 			o.Close() // it was not even read
 		}
@@ -63,7 +63,7 @@ func (d *Documents) opened(ctx context.Context, key DocumentKey, r *rendered) (*
 	if err != nil {
 		return nil, err
 	}
-	doc := d.document(key, &finished{header: r.header, packed: r.packed}, nil)
+	doc := d.document(ctx, key, &finished{header: r.header, packed: r.packed}, nil)
 	doc.release = release
 	return doc, nil
 }

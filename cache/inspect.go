@@ -34,7 +34,7 @@ func (i *Inspector) Look(ctx context.Context, reads Store, o Info) error {
 		return i.blob(ctx, reads, o)
 	case kind == Gone:
 		return i.gone(ctx, reads, o.Key)
-	case kind == "doc":
+	case kind == "doc", kind == "plain":
 		return i.document(ctx, reads, o.Key)
 	case kind == "head":
 		return i.response(ctx, reads, owner, o.Key)
