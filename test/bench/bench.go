@@ -145,6 +145,20 @@ func (b *Bench) Launch(ctx context.Context, s Server, upstream string) (*Instanc
 	return Launch(ctx, s, dir, upstream)
 }
 
+// spare deals with what went wrong on one server: a rival's failure is noted and
+// the run goes on without it, the product's is the run's.
+func (b *Bench) spare(ctx context.Context, what string, s Server, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	b.progress("%s: %s failed: %v", what, s.Name(), err)
+	if s.Name() == product {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	b.Report.Note("%s: %s failed: %v", what, s.Name(), err)
+	return nil
+}
+
 // progress tells people what has been measured.
 func (b *Bench) progress(format string, args ...any) { fmt.Fprintf(b.Out, format+"\n", args...) }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,6 +67,54 @@ func TestRun(t *testing.T) {
 	}
 	if f := b.Report.Figures[0]; !slices.Equal(again.Find(f.Section, f.Name, f.Case, f.Server).Values, f.Values) || !again.Started.Equal(b.Report.Started) {
 		t.Errorf("%+v became %+v", b.Report, again)
+	}
+}
+
+// TestRivals has a rival that cannot start: the run goes on without it, but not
+// without the product.
+func TestRivals(t *testing.T) {
+	pnpr := filepath.Join(t.TempDir(), "pnpr", "node_modules")
+	for file, text := range map[string]string{
+		filepath.Join(pnpr, "@pnpm", "pnpr", "package.json"): `{"version":"1.2.3"}`,
+		filepath.Join(pnpr, ".bin", "pnpr"):                  "#!/bin/sh\necho no such luck\nexit 1\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broken := Pnpr{Dir: filepath.Dir(filepath.Dir(pnpr))}
+	p := Profile{Rounds: 1, Window: 50 * time.Millisecond, Match: "tarball 4 KB", Quick: true}
+	run := func(servers ...Server) (*Report, error) {
+		b, err := newBench(t.Context(), p, t.TempDir(), servers, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Report, b.Run(t.Context(), []string{"start", "hits"})
+	}
+
+	rivals := []Server{broken, Larder{Binary: rig.Plain(t)}}
+	if _, err := (Nginx{}).Version(t.Context()); err == nil {
+		rivals = append(rivals, Nginx{})
+	}
+	report, err := run(rivals...)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, section := range []string{"start", "hits"} {
+		if got := len(report.servers(section)); got != len(rivals)-1 {
+			t.Errorf("%s: figures of %d servers, want %d", section, got, len(rivals)-1)
+		}
+	}
+	if notes := strings.Join(report.Notes, "\n"); len(report.Notes) != 2 || strings.Count(notes, "no such luck") != 2 || report.Versions["pnpr"] != "1.2.3" {
+		t.Errorf("notes %q, versions %v", report.Notes, report.Versions)
+	}
+
+	product := filepath.Join(t.TempDir(), "larder")
+	if err := os.WriteFile(product, []byte("#!/bin/sh\n[ $1 = version ] && printf 'larder x\\ncommit y\\n' || exit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(Larder{Binary: product}); err == nil || !strings.Contains(err.Error(), "start: larder") {
+		t.Errorf("a product that does not start: error %v", err)
 	}
 }
 

@@ -40,7 +40,10 @@ func measureHits(ctx context.Context, b *Bench) error {
 	for _, s := range b.Servers {
 		i, err := b.Launch(ctx, s, up.URL())
 		if err != nil {
-			return err
+			if err := b.spare(ctx, "hits", s, err); err != nil {
+				return err
+			}
+			continue
 		}
 		defer i.Stop()
 		instances = append(instances, i)
@@ -49,6 +52,9 @@ func measureHits(ctx context.Context, b *Bench) error {
 	m := measurement{b, up, newChecker(up.URL())}
 	done := map[string]bool{} // cases on servers that will have no further round
 	var failed []error
+	if len(instances) == 0 {
+		return errors.New("no server to measure")
+	}
 	for round := range b.Rounds {
 		for _, h := range cases {
 			for n, connections := range h.connections {
@@ -59,11 +65,8 @@ func measureHits(ctx context.Context, b *Bench) error {
 					}
 					again, err := m.run(ctx, h, connections, i)
 					done[where] = err != nil || !again
-					if err != nil && i.Name() == product {
-						failed = append(failed, fmt.Errorf("%s: %w", where, err))
-					} else if err != nil {
-						b.Report.Note("%s: failed: %v", where, err)
-						b.progress("hits: %s: failed: %v", where, err)
+					if err != nil {
+						failed = append(failed, b.spare(ctx, "hits, "+h.name, i, err))
 					}
 				}
 			}

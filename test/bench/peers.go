@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,7 +73,7 @@ func runIn(ctx context.Context, dir string, out io.Writer, name string, args ...
 func installedVersion(dir, peer, pkg string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(dir, peer, "node_modules", pkg, "package.json"))
 	if err != nil {
-		return "", fmt.Errorf("not in %s: run make bench-peers", filepath.Join(dir, peer))
+		return "", errors.New("not installed: run make bench-peers")
 	}
 	var manifest struct{ Version string }
 	err = json.Unmarshal(data, &manifest)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ func (Larder) Name() string { return "larder" }
 func (l Larder) Version(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, l.Binary, "version").Output()
 	if err != nil || strings.Count(string(out), "\n") < 2 {
-		return "", fmt.Errorf("no binary at %s: run make build", l.Binary)
+		return "", errors.New("not built: run make build")
 	}
 	lines := strings.Split(string(out), "\n") // "larder VERSION", "commit HASH", …
 	const shortHash = len("commit ") + 12

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -46,7 +47,7 @@ func nginxBinary() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("no nginx: run make bench-peers")
+	return "", errors.New("not installed: run make bench-peers")
 }
 
 // Command writes nginx.conf.

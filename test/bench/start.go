@@ -17,27 +17,36 @@ func measureStarts(ctx context.Context, b *Bench) error {
 	defer up.Close()
 	for round := range b.Rounds {
 		for _, s := range b.order(round) {
-			cold, err := b.Launch(ctx, s, up.URL())
-			if err != nil {
-				return err
+			if err := b.measureStart(ctx, s, up.URL()); err != nil {
+				if err := b.spare(ctx, "start", s, err); err != nil {
+					return err
+				}
 			}
-			cold.Stop()
-			warm, err := Relaunch(ctx, cold)
-			if err != nil {
-				return err
-			}
-			time.Sleep(b.Settle)
-			idle, err := warm.Resident()
-			warm.Stop()
-			if err != nil {
-				return err
-			}
-			f := Figure{Section: "start", Case: "small cache", Server: s.Name()}
-			b.Report.Add(f.named("first answer", "ms", false), milliseconds(warm.FirstAnswer))
-			b.Report.Add(f.named("idle memory", "MB", false), megabytes(idle))
-			b.progress("start, round %d, %s: first answer after %v, %.1f MB idle", round+1, s.Name(), warm.FirstAnswer.Round(time.Millisecond), megabytes(idle))
 		}
 	}
+	return nil
+}
+
+func (b *Bench) measureStart(ctx context.Context, s Server, upstream string) error {
+	cold, err := b.Launch(ctx, s, upstream)
+	if err != nil {
+		return err
+	}
+	cold.Stop()
+	warm, err := Relaunch(ctx, cold)
+	if err != nil {
+		return err
+	}
+	defer warm.Stop()
+	time.Sleep(b.Settle)
+	idle, err := warm.Resident()
+	if err != nil {
+		return err
+	}
+	f := Figure{Section: "start", Case: "small cache", Server: s.Name()}
+	b.Report.Add(f.named("first answer", "ms", false), milliseconds(warm.FirstAnswer))
+	b.Report.Add(f.named("idle memory", "MB", false), megabytes(idle))
+	b.progress("start, %s: first answer after %v, %.1f MB idle", s.Name(), warm.FirstAnswer.Round(time.Millisecond), megabytes(idle))
 	return nil
 }
 
