@@ -130,12 +130,36 @@ func (r *Responses) Set(key string, dump []byte) {
 	}
 }
 
+// SetBody is Set for a body that is not in the dump, which is of an empty one: big
+// bodies need not go through all the hands that a dump goes through.
+func (r *Responses) SetBody(key string, dump, body []byte) {
+	err := func() error {
+		resp, err := parseHTTPHead(dump)
+		if err != nil {
+			return err
+		}
+		h, err := headOf(resp, body)
+		if err != nil {
+			return err
+		}
+		return r.put(context.Background(), key, h, body)
+	}()
+	if err != nil {
+		r.failed("store", key, err)
+	}
+}
+
 func (r *Responses) set(ctx context.Context, key string, dump []byte) error {
-	owner := responseOwner(key)
 	h, body, err := parseDump(dump)
 	if err != nil {
 		return err
 	}
+	return r.put(ctx, key, h, body)
+}
+
+// put stores a response of which h knows only what is not about the body.
+func (r *Responses) put(ctx context.Context, key string, h responseHead, body []byte) error {
+	owner := responseOwner(key)
 	h.sum = bodySum(body)
 	h.size = int64(len(body))
 	// The name says what is in it: a new body never replaces one that a header
@@ -145,11 +169,11 @@ func (r *Responses) set(ctx context.Context, key string, dump []byte) error {
 	defer r.lock(key).Unlock()
 	old, had := r.head(ctx, owner, key)
 	if !had || old.sum != h.sum || !r.has(ctx, h.body, h.size) {
-		if err := r.put(ctx, h.body, body); err != nil {
+		if err := r.write(ctx, h.body, body); err != nil {
 			return err
 		}
 	}
-	if err := r.put(ctx, FileKey(owner, "head", key), h.encode()); err != nil {
+	if err := r.write(ctx, FileKey(owner, "head", key), h.encode()); err != nil {
 		return err
 	}
 	if had && old.body != h.body {
@@ -234,7 +258,7 @@ func (r *Responses) has(ctx context.Context, name string, size int64) bool {
 	return o.Size == size
 }
 
-func (r *Responses) put(ctx context.Context, name string, data []byte) error {
+func (r *Responses) write(ctx context.Context, name string, data []byte) error {
 	w, err := r.store.Create(ctx, name)
 	if err != nil {
 		return err

@@ -115,17 +115,24 @@ func parseDump(dump []byte) (responseHead, []byte, error) {
 	} else if resp.ContentLength >= 0 && resp.ContentLength != int64(len(body)) {
 		return responseHead{}, nil, fmt.Errorf("%d bytes of a body of %d", len(body), resp.ContentLength)
 	}
+	h, err := headOf(resp, body)
+	return h, body, err
+}
+
+// headOf returns the head of a response with that body, where it lies and its
+// hash apart.
+func headOf(resp *http.Response, body []byte) (responseHead, error) {
 	h := responseHead{header: resp.Header}
 	h.header.Del("Connection")
 	h.header.Set("Content-Length", strconv.Itoa(len(body)))
 	var buf bytes.Buffer
 	fmt.Fprintf(&buf, "HTTP/1.1 %s\r\n", resp.Status)
 	if err := h.header.Write(&buf); err != nil {
-		return responseHead{}, nil, err
+		return responseHead{}, err
 	}
 	buf.WriteString("\r\n")
 	h.http = buf.Bytes()
-	return h, body, nil
+	return h, nil
 }
 
 func dechunk(dump []byte) ([]byte, error) {

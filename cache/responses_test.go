@@ -356,11 +356,11 @@ func FuzzStoredResponse(f *testing.F) {
 		store := NewMem()
 		r := NewResponses(store, nil, nil)
 		ctx := t.Context()
-		if err := r.put(ctx, FileKey(responseOwner(fullKey), "head", fullKey), h.encode()); err != nil {
+		if err := r.write(ctx, FileKey(responseOwner(fullKey), "head", fullKey), h.encode()); err != nil {
 			t.Fatal(err)
 		}
 		if _, _, err := splitKey(h.body); err == nil {
-			if err := r.put(ctx, h.body, make([]byte, min(h.size, 1<<16))); err != nil {
+			if err := r.write(ctx, h.body, make([]byte, min(h.size, 1<<16))); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gregjones/httpcache"
 	"github.com/tidwall/gjson"
 
 	"larder/npm"
@@ -32,7 +33,8 @@ func (r *Registry) get(ctx context.Context, u *url.URL, ex *exchange, directives
 	ctx = context.WithValue(ctx, exchangeKey{}, ex)
 	header := http.Header{"Cache-Control": {strings.Trim(directives+", stale-if-error", ", ")}}
 	req := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}).WithContext(ctx)
-	resp, err := r.documents.Do(req)
+	documents := http.Client{Transport: &httpcache.Transport{Cache: exchangeCache{r.cfg.Responses, ex}, Transport: &edge{r}}}
+	resp, err := documents.Do(req)
 	if err != nil {
 		var typed *npm.Error
 		if errors.As(err, &typed) {

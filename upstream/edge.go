@@ -1,19 +1,18 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"larder/cache"
 	"larder/npm"
 )
 
@@ -46,6 +45,7 @@ type exchange struct {
 	notModified bool      // and confirmed the copy
 	err         error     // or failed, with an *npm.Error
 	fetched     *document // or sent this; the exchange's owner releases it
+	packed      []byte    // which came like this, and which httpcache does not see
 }
 
 // inspection is what an exchange's check found in a document.
@@ -57,6 +57,22 @@ type inspection struct {
 }
 
 type exchangeKey struct{}
+
+// exchangeCache is httpcache's cache for one exchange. httpcache copies a body
+// that it is to store five times, and each copy is memory that nobody has used
+// yet: it is given an empty one, and the real one joins its header here.
+type exchangeCache struct {
+	*cache.Responses
+	ex *exchange
+}
+
+func (c exchangeCache) Set(key string, dump []byte) {
+	if c.ex.packed == nil { // a copy that upstream confirmed, with its body
+		c.Responses.Set(key, dump)
+		return
+	}
+	c.Responses.SetBody(key, dump, c.ex.packed)
+}
 
 // edge is the RoundTripper under httpcache. It stands between a cache that
 // stores whatever it is shown and the network: a response that leaves it is a
@@ -149,7 +165,7 @@ func (e *edge) once(ctx context.Context, req *http.Request, base *url.URL, ex *e
 		return e.good(ctx, req, resp, ex)
 	case resp.StatusCode == http.StatusNotModified && conditional:
 		ex.notModified = true
-		return e.response(req, resp, nil), nil
+		return e.response(req, resp), nil
 	}
 	return nil, e.remote.statusFailure(resp, ex.missing)
 }
@@ -181,9 +197,9 @@ func (e *edge) good(ctx context.Context, req *http.Request, resp *http.Response,
 			return nil, f
 		}
 	}
-	ex.fetched = doc
+	ex.fetched, ex.packed = doc, packed
 	e.dists.add(ex.subject, found.dists)
-	out := e.response(req, resp, packed)
+	out := e.response(req, resp)
 	sum := sha256.Sum256(doc.bytes)
 	out.Header.Set(headerRev, hex.EncodeToString(sum[:16]))
 	out.Header.Set(headerSize, strconv.Itoa(len(doc.bytes)))
@@ -211,8 +227,9 @@ func (e *edge) unpack(ctx context.Context, packed []byte, contentType string, ex
 // response returns what httpcache gets to see: a header made from nothing, with
 // upstream's validators as they were received. Upstream's own Date, Age,
 // Cache-Control and Vary have no part in how long its documents are fresh
-// here, and its cookies are nobody's.
-func (e *edge) response(req *http.Request, resp *http.Response, packed []byte) *http.Response {
+// here, and its cookies are nobody's. The body it does not get to see, see
+// exchangeCache.
+func (e *edge) response(req *http.Request, resp *http.Response) *http.Response {
 	header := http.Header{
 		"Date":          {time.Now().UTC().Format(http.TimeFormat)},
 		"Cache-Control": {fmt.Sprintf("max-age=%d", int64(e.cfg.FreshFor/time.Second))},
@@ -228,15 +245,14 @@ func (e *edge) response(req *http.Request, resp *http.Response, packed []byte) *
 		}
 	}
 	return &http.Response{
-		Status:        resp.Status,
-		StatusCode:    resp.StatusCode,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        header,
-		Body:          io.NopCloser(bytes.NewReader(packed)),
-		ContentLength: int64(len(packed)),
-		Request:       req,
+		Status:     resp.Status,
+		StatusCode: resp.StatusCode,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header,
+		Body:       http.NoBody,
+		Request:    req,
 	}
 }
 

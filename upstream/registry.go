@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gregjones/httpcache"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 
@@ -161,7 +160,6 @@ type Registry struct {
 	remote    *remote
 	breaker   *breaker
 	budget    *budget
-	documents *http.Client        // httpcache over the edge
 	docSlots  *semaphore.Weighted // Config.Concurrency each
 	tgzSlots  *semaphore.Weighted
 	preferred preference
@@ -238,10 +236,6 @@ func New(cfg Config) (*Registry, error) {
 	})
 	r.metrics.URL(0)
 	r.keeper = r.keepAbsences()
-	r.documents = &http.Client{Transport: &httpcache.Transport{
-		Cache:     cfg.Responses,
-		Transport: &edge{r},
-	}}
 	return r, nil
 }
 
