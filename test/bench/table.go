@@ -147,19 +147,15 @@ func (t *figureTable) addFigure(r *Report, section, name, cas, label string) {
 
 // label is a figure's name with its unit, and which way is better.
 func label(r *Report, section, name string) string {
-	for _, f := range r.Figures {
-		if f.Section != section || f.Name != name {
-			continue
-		}
-		if f.Unit != "" {
-			name += ", " + f.Unit
-		}
-		if f.Higher {
-			return name + " (more is better)"
-		}
-		return name + " (less is better)"
+	this := func(f Figure) bool { return f.Section == section && f.Name == name }
+	text := name
+	if units := r.collect(this, func(f Figure) string { return f.Unit }); units[0] != "" {
+		text += ", " + strings.Join(units, " or ") // a ratio of two cases may stand among them
 	}
-	return name
+	if i := slices.IndexFunc(r.Figures, this); r.Figures[i].Higher {
+		return text + " (more is better)"
+	}
+	return text + " (less is better)"
 }
 
 // product is the server whose ratios are shown.

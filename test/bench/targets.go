@@ -1,13 +1,17 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // target is what Larder wants to reach: a figure of its own, or its ratio to
 // another server's, that is at least or at most so much.
 type target struct {
 	section, name, over string // over is the other server; empty: the figure itself
 	least, most         float64
-	cases               []string // empty: all that the section has
+	cases               []string // that begin so; empty: all that the section has
 }
 
 // targets are kept by the page, met or missed.
@@ -27,6 +31,16 @@ var targets = []target{
 	{section: "storm", name: "last / alone", most: 3},
 	{section: "storm", name: "peak memory / document", most: 10},
 	{section: "storm", name: "small p99 meanwhile / before", most: 10},
+	{section: "installs", name: "cold / direct", most: 1.25, cases: []string{"bun"}},
+	{section: "installs", name: "cold / direct", most: 1.1, cases: []string{"npm"}},
+	{section: "installs", name: "warm / direct", most: 0.8, cases: []string{"bun"}},
+	{section: "installs", name: "warm / direct", most: 1, cases: []string{"npm"}},
+	{section: "millions", name: "idle memory", most: 30},
+	{section: "millions", name: "cpu", most: 1.05, cases: []string{"1000000 files / "}},
+}
+
+func (t target) means(cas string) bool {
+	return len(t.cases) == 0 || slices.ContainsFunc(t.cases, func(begin string) bool { return strings.HasPrefix(cas, begin) })
 }
 
 // outcome is what became of a target in one case.
@@ -40,13 +54,9 @@ type outcome struct {
 func (r *Report) outcomes() []outcome {
 	var list []outcome
 	for _, t := range targets {
-		cases := t.cases
-		if len(cases) == 0 {
-			cases = r.cases(t.section, t.name)
-		}
-		for _, c := range cases {
+		for _, c := range r.cases(t.section, t.name) {
 			f := r.Find(t.section, t.name, c, product)
-			if f == nil {
+			if f == nil || !t.means(c) {
 				continue
 			}
 			o := outcome{what: fmt.Sprintf("%s: %s", c, t.name), value: median(f.Values)}
