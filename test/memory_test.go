@@ -19,7 +19,7 @@ const (
 	// documentsRSS bounds the memory while 16 clients fetch the largest documents
 	// that there are, cold; fewDocumentsRSS while three do.
 	documentsRSS    = 600 << 20
-	fewDocumentsRSS = 250 << 20
+	fewDocumentsRSS = 150 << 20
 	// smallLimit and smallRSS are what Go's runtime and the kernel give Larder in
 	// a container of 256 MB.
 	smallLimit = "205MiB"
@@ -27,8 +27,9 @@ const (
 	// installRSS bounds it over the install of a large application.
 	installRSS = 150 << 20
 
-	installPackages    = 1300
-	installConnections = 15 // npm's
+	installPackages     = 500
+	longInstallPackages = 1300
+	installConnections  = 15 // npm's
 )
 
 // TestMemoryOfBigDocuments has clients fetch cold packuments at the same time,
@@ -37,7 +38,7 @@ func TestMemoryOfBigDocuments(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it makes documents of hundreds of megabytes")
 	}
-	sizes, limit := []int{20, 20, 20}, int64(fewDocumentsRSS) // MB, bytes
+	sizes, limit := []int{10, 10, 10}, int64(fewDocumentsRSS) // MB, bytes
 	if rig.Long {
 		limit = documentsRSS
 		sizes = []int{20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50}
@@ -105,7 +106,11 @@ func TestMemoryOfInstall(t *testing.T) {
 		t.Skip("it installs more than a thousand packages")
 	}
 	r := rig.New(t, rig.Config{Binary: rig.Plain(t)})
-	for i := range installPackages {
+	packages := installPackages
+	if rig.Long {
+		packages = longInstallPackages
+	}
+	for i := range packages {
 		publishDependency(t, r, i)
 	}
 	for range 2 {
@@ -122,13 +127,13 @@ func TestMemoryOfInstall(t *testing.T) {
 				}
 			})
 		}
-		for i := range installPackages {
+		for i := range packages {
 			names <- dependency(i)
 		}
 		close(names)
 		clients.Wait()
 	}
-	checkPeak(t, r.Larder, fmt.Sprintf("an install of %d packages", installPackages), installRSS)
+	checkPeak(t, r.Larder, fmt.Sprintf("an install of %d packages", packages), installRSS)
 }
 
 func dependency(i int) string { return fmt.Sprintf("dep-%d", i) }

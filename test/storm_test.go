@@ -17,8 +17,13 @@ import (
 )
 
 const (
-	storm     = 500 // clients that want the same thing at once
-	slowKeys  = 40  // below the 64 that Larder asks of an upstream at once
+	storm = 500 // clients that want the same thing at once
+	// stormTarball is the size of a tarball, in bytes; longStormTarball at full
+	// length.
+	stormTarball     = 3 << 20
+	longStormTarball = 10 << 20
+
+	slowKeys  = 40 // below the 64 that Larder asks of an upstream at once
 	otherKeys = 200
 	// otherLimit is far above what otherKeys need, and far below the half minute
 	// of silence after which Larder gives a body up.
@@ -37,7 +42,11 @@ func TestStorm(t *testing.T) {
 	if err := r.Upstream.Big("storm-short", 50, 2<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Upstream.Add(registry.Package{Name: "storm-tgz", Version: "1.0.0", Filler: 10 << 20}); err != nil {
+	size := stormTarball
+	if rig.Long {
+		size = longStormTarball
+	}
+	if err := r.Upstream.Add(registry.Package{Name: "storm-tgz", Version: "1.0.0", Filler: size}); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -64,7 +73,7 @@ func TestStorm(t *testing.T) {
 		{
 			name:  "tarball",
 			path:  "storm-tgz/-/storm-tgz-1.0.0.tgz",
-			fault: registry.Fault{Rate: 8 << 20},
+			fault: registry.Fault{Rate: 2 << 20},
 			// The version's document has the hash.
 			asked: map[string]int{"/storm-tgz/-/storm-tgz-1.0.0.tgz": 1, "/storm-tgz/1.0.0": 1},
 		},
