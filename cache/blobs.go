@@ -44,6 +44,7 @@ type BlobsConfig struct {
 	Log      *slog.Logger
 	MaxFills int           // fills at once; more wait for a place [256]
 	BadFor   time.Duration // how long wrong bytes are remembered [1m]
+	Memory   int64         // bytes of small blobs kept in memory, where Store is a Stater [16 MB]
 }
 
 const (
@@ -72,6 +73,7 @@ type Blobs struct {
 	badFor   time.Duration
 	places   *places
 	small    smallReads
+	memory   *blobMemory
 	checks   *Checks
 	known    *lru.Cache[string, string] // revisions of rotten blobs that could not be taken away, by key
 	metrics  *metrics.Metrics
@@ -97,6 +99,9 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 	if cfg.BadFor <= 0 {
 		cfg.BadFor = defaultBadFor
 	}
+	if cfg.Memory <= 0 {
+		cfg.Memory = defaultBlobMemory
+	}
 	return &Blobs{
 		store:    cfg.Store,
 		sidecars: sidecars{store: cfg.Store, recent: newLRU[BlobMeta](maxSidecars)},
@@ -105,6 +110,7 @@ func NewBlobs(cfg BlobsConfig) *Blobs {
 		places:   newPlaces(cfg.MaxFills, placeWait),
 		metrics:  cfg.Metrics,
 		log:      logOrDiscard(cfg.Log),
+		memory:   newBlobMemory(cfg.Memory, cfg.Store, cfg.Metrics),
 		checks:   NewChecks(),
 		known:    newLRU[string](maxKnown),
 		flights:  make(map[string]*fill),
@@ -224,6 +230,9 @@ func (b *Blobs) lookup(ctx context.Context, key string) (content Content, meta B
 
 // look is one try of lookup.
 func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error) {
+	if content, meta, ok := b.memory.get(ctx, key); ok {
+		return content, meta, nil
+	}
 	meta, err := b.sidecars.get(ctx, key)
 	if errors.Is(err, errSidecar) {
 		b.metrics.IntegrityFailure()
@@ -241,7 +250,7 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 	}
 	content := Content(nil)
 	if err = b.vouch(ctx, obj.Info, meta); err == nil {
-		content, err = b.contentOf(obj)
+		content, err = b.contentOf(obj, meta)
 	}
 	if err == nil {
 		return content, meta, nil
@@ -258,10 +267,14 @@ func (b *Blobs) look(ctx context.Context, key string) (Content, BlobMeta, error)
 
 // contentOf returns the bytes of o, of which some at least can be read. It takes
 // over o unless it fails.
-func (b *Blobs) contentOf(o *Object) (Content, error) {
+func (b *Blobs) contentOf(o *Object, meta BlobMeta) (Content, error) {
 	small, err := b.small.read(o)
-	if small != nil || err != nil {
-		return small, err
+	if err != nil {
+		return nil, err
+	}
+	if small != nil {
+		b.memory.offer(o.Info, meta, small.buffer[:o.Size])
+		return small, nil
 	}
 	return o.Content, readable(o, o.Size)
 }

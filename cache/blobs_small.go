@@ -32,7 +32,7 @@ type smallContent struct {
 
 // read returns the bytes of o, which is closed then. It is nil, and o as it
 // was, if o is not small, or no memory is left for it.
-func (s *smallReads) read(o *Object) (Content, error) {
+func (s *smallReads) read(o *Object) (*smallContent, error) {
 	if o.Size > smallBlob {
 		return nil, nil
 	}

@@ -223,6 +223,29 @@ func (d *Dir) Open(_ context.Context, key string) (*Object, error) {
 	return &Object{Content: f, Info: fileInfo(key, fi)}, nil
 }
 
+// Stat implements Stater.
+func (d *Dir) Stat(_ context.Context, key string) (Info, error) {
+	owner, file, err := splitKey(key)
+	if err != nil {
+		return Info{}, err
+	}
+	path := d.path(owner, file)
+	fi, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = d.absent(err)
+	}
+	if err == nil && !fi.Mode().IsRegular() {
+		err = &fs.PathError{Op: "stat", Path: path, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return Info{}, d.count("open", err)
+	}
+	if d.evicts() {
+		d.noteUse(path, accessed(fi))
+	}
+	return fileInfo(key, fi), nil
+}
+
 // absent returns what it means that something is not there: missing, but of a
 // durable store only if that is there itself. Of a volume that is gone nothing
 // is known.

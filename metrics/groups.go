@@ -83,6 +83,7 @@ type store struct {
 	used, reserved, capacity, free, full prometheus.Gauge
 	evictedFiles, evictedBytes           map[string]prometheus.Counter
 	refused                              prometheus.Counter
+	memory                               prometheus.Gauge
 }
 
 func newStore(f factory) store {
@@ -99,6 +100,7 @@ func newStore(f factory) store {
 		evictedFiles: bind(f.counterVec("store_evicted_files_total", "Files that the cache removed by itself, by reason.", "reason"), evictReasons()),
 		evictedBytes: bind(f.counterVec("store_evicted_bytes_total", "Bytes in files that the cache removed by itself, by reason.", "reason"), evictReasons()),
 		refused:      f.counter("store_refused_total", "Objects that were not stored because there was no room."),
+		memory:       f.gauge("tarball_memory_bytes", "Bytes of small tarballs held in memory."),
 	}
 }
 

@@ -220,6 +220,13 @@ func (m *Metrics) Refined() {
 	}
 }
 
+// TarballMemory sets the bytes of tarballs held in memory.
+func (m *Metrics) TarballMemory(bytes int64) {
+	if m != nil {
+		m.store.memory.Set(float64(bytes))
+	}
+}
+
 // DocumentMemory sets the bytes of finished documents held in memory.
 func (m *Metrics) DocumentMemory(bytes int64) {
 	if m != nil {

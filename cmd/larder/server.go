@@ -30,6 +30,10 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
+// tarballShare is the part of cache.memory that small tarballs have: one byte in
+// so many.
+const tarballShare = 4
+
 // The bounds of a graceful stop. Together they stay below the 30 s that
 // Kubernetes waits before it kills.
 const (
@@ -128,7 +132,10 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
 	responses := cache.NewResponses(srv.store, counters, srv.log)
 	notes := cache.NewNotes(srv.store, counters, srv.log)
-	srv.blobs = cache.NewBlobs(cache.BlobsConfig{Store: srv.store, Metrics: counters, Log: srv.log, MaxFills: srv.shares.fills})
+	tarballs := srv.memory.documents / tarballShare
+	srv.blobs = cache.NewBlobs(cache.BlobsConfig{
+		Store: srv.store, Memory: tarballs, Metrics: counters, Log: srv.log, MaxFills: srv.shares.fills,
+	})
 	for i, u := range s.Upstreams {
 		cfg := upstreamConfig(s, u)
 		cfg.Auth = s.auths[i]
@@ -148,7 +155,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		srv.registries = append(srv.registries, registry)
 	}
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
-		Store: srv.store, Memory: srv.memory.documents, Metrics: counters, Log: srv.log,
+		Store: srv.store, Memory: srv.memory.documents - tarballs, Metrics: counters, Log: srv.log,
 	})
 	var pages http.Handler
 	if s.Auth.WebLogin {
