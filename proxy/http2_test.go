@@ -227,6 +227,29 @@ func TestStalledStreams(t *testing.T) {
 	})
 }
 
+// TestSlowUploadOverHTTP2: the time for a response does not run while the request
+// is still being sent.
+func TestSlowUploadOverHTTP2(t *testing.T) {
+	const silence = 2 * time.Second
+	w := newWorld(t, func(c *Config) { c.SendSilence = silence })
+	s := secureServer(t, NewConnections(ConnectionsConfig{Max: 10}), w.proxy.Handler())
+	body, rest := io.Pipe()
+	go func() {
+		io.WriteString(rest, `{"lodash":`)
+		time.Sleep(silence + silence/2)
+		io.WriteString(rest, `["1.0.0"]}`)
+		rest.Close()
+	}()
+	res, err := secureClient(t, s, true).Post(s.URL+"/-/npm/v1/security/advisories/bulk", "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadAll(res.Body); err != nil || res.ProtoMajor != 2 {
+		t.Errorf("%s, %v", res.Proto, err)
+	}
+}
+
 // greedyRequest is what a client sends that would take 2 GB at once: RFC 9113,
 // with a header of RFC 7541.
 func greedyRequest(path string) []byte {
