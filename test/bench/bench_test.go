@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,9 +25,18 @@ func TestMain(m *testing.M) {
 	rig.Main(m)
 }
 
+// needLinux skips a test of what is measured: only Linux has /proc.
+func needLinux(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("servers are measured on Linux alone")
+	}
+}
+
 // TestRun measures Larder alone, for a moment: every figure must be there and
 // mean something.
 func TestRun(t *testing.T) {
+	needLinux(t)
 	p := Profile{Rounds: 1, Window: 50 * time.Millisecond, Quick: true}
 	b, err := newBench(t.Context(), p, t.TempDir(), []Server{Larder{Binary: rig.Plain(t)}, Pnpr{Dir: t.TempDir()}}, io.Discard)
 	if err != nil {
@@ -73,6 +83,7 @@ func TestRun(t *testing.T) {
 // TestRivals has a rival that cannot start: the run goes on without it, but not
 // without the product.
 func TestRivals(t *testing.T) {
+	needLinux(t)
 	pnpr := filepath.Join(t.TempDir(), "pnpr", "node_modules")
 	for file, text := range map[string]string{
 		filepath.Join(pnpr, "@pnpm", "pnpr", "package.json"): `{"version":"1.2.3"}`,

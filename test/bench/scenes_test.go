@@ -64,6 +64,7 @@ func TestInstalls(t *testing.T) {
 // quickBench is a short run with Larder alone.
 func quickBench(t *testing.T) *Bench {
 	t.Helper()
+	needLinux(t)
 	b, err := newBench(t.Context(), Profile{Rounds: 1, Quick: true}, t.TempDir(), []Server{Larder{Binary: rig.Plain(t)}}, io.Discard)
 	if err != nil {
 		t.Fatal(err)

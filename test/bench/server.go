@@ -82,7 +82,7 @@ func Relaunch(ctx context.Context, old *Instance) (*Instance, error) {
 	}
 	defer log.Close()
 	i.cmd.Stdout, i.cmd.Stderr = log, log
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // an interrupt is for us, and nothing outlives us
+	i.cmd.SysProcAttr = ownGroup()
 	begin := time.Now()
 	if err := i.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", i.Name(), err)
