@@ -15,7 +15,10 @@ func fileInfo(key string, fi fs.FileInfo) Info {
 
 // fileRev returns the revision of an object's file.
 func fileRev(fi fs.FileInfo) string {
-	return strconv.FormatInt(fi.ModTime().UnixNano(), 36) + "-" + strconv.FormatInt(fi.Size(), 36)
+	var room [32]byte
+	rev := strconv.AppendInt(room[:0], fi.ModTime().UnixNano(), 36)
+	rev = strconv.AppendInt(append(rev, '-'), fi.Size(), 36)
+	return string(rev)
 }
 
 // revClock gives out the modification times that revisions are made of: the

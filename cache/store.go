@@ -165,7 +165,9 @@ func FileKey(owner, kind, name string) string {
 
 func hexHash(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])[:keyHash]
+	var digits [keyHash]byte
+	hex.Encode(digits[:], sum[:len(digits)/2])
+	return string(digits[:])
 }
 
 // Bounds of the two segments of a key, in bytes.

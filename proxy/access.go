@@ -109,18 +109,19 @@ func (s *Server) end(x *exchange, r *http.Request) {
 	}
 	// Not by LogAttrs, which looks for the line of code that calls it.
 	line := slog.NewRecord(time.Now(), level, "request", 0)
-	line.AddAttrs(x.attrs(r, status, d)...)
+	var room [16]slog.Attr
+	line.AddAttrs(x.attrs(room[:0], r, status, d)...)
 	_ = log.Handler().Handle(r.Context(), line) // there is no log to say it in
 }
 
-// attrs returns what the access log says about a request: always the same at
+// attrs appends what the access log says about a request: always the same at
 // the front, then what there is.
-func (x *exchange) attrs(r *http.Request, status int, d time.Duration) []slog.Attr {
+func (x *exchange) attrs(attrs []slog.Attr, r *http.Request, status int, d time.Duration) []slog.Attr {
 	client := "unknown"
 	if x.client.IsValid() {
 		client = x.client.String()
 	}
-	attrs := append(make([]slog.Attr, 0, 16),
+	attrs = append(attrs,
 		slog.String("id", x.id),
 		slog.String("client", client),
 		slog.String("method", r.Method),

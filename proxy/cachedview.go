@@ -83,9 +83,25 @@ func isAudit(route npm.Route) bool {
 // base returns the URL of the registry that a request is for, as its client
 // knows it.
 func (s *Server) base(x *exchange, r *http.Request) (base, error) {
-	b, err := s.bases.of(r, x.trusted)
+	b, err := s.serverBase(x, r)
 	if err == nil && x.cached {
 		b.url += cachedPath
+	}
+	return b, err
+}
+
+// serverBase is bases.of, and remembers what it was for the last request on the
+// connection: in general all are for one host. Those of a proxy are not.
+func (s *Server) serverBase(x *exchange, r *http.Request) (base, error) {
+	if x.conn == nil || x.trusted {
+		return s.bases.of(r, x.trusted)
+	}
+	if x.conn.base.url != "" && x.conn.host == r.Host {
+		return x.conn.base, nil
+	}
+	b, err := s.bases.of(r, false)
+	if err == nil {
+		x.conn.host, x.conn.base = r.Host, b
 	}
 	return b, err
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"testing"
 
@@ -44,26 +42,7 @@ func TestResponsesLeaveInOnePiece(t *testing.T) {
 		}
 	})
 	w := newWorld(t, func(c *Config) { c.Blobs = cache.NewBlobs(cache.BlobsConfig{Store: dir}) })
-	all := NewConnections(ConnectionsConfig{Max: 10, Log: slog.New(slog.DiscardHandler)})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	conns := make(chan *clientConn, 1)
-	server := &http.Server{ConnState: all.State, ConnContext: all.Context}
-	server.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		select {
-		case conns <- connOf(r.Context()):
-		default:
-		}
-		w.proxy.Handler().ServeHTTP(rw, r)
-	})
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(all.Listen(l)) }()
-	t.Cleanup(func() {
-		server.Close()
-		<-ended
-	})
+	addr, conns := w.serveBounded()
 
 	bodies := map[string][]byte{}
 	for _, size := range []int{1, 3000, 3500, 4 << 10, 10_000, 50 << 10, 3 << 20} {
@@ -75,7 +54,7 @@ func TestResponsesLeaveInOnePiece(t *testing.T) {
 	defer client.CloseIdleConnections()
 	get := func(path string) []byte {
 		t.Helper()
-		res, err := client.Get("http://" + l.Addr().String() + path)
+		res, err := client.Get("http://" + addr + path)
 		if err != nil {
 			t.Fatal(err)
 		}

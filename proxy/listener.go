@@ -25,6 +25,10 @@ type clientConn struct {
 	held      int             // bytes
 	pieces    [2][]byte       // that send writes
 
+	// The base that the last request's Host header meant; see serverBase.
+	host string
+	base base
+
 	// Guarded by all.mu:
 	idling  *list.Element // while it is idle or fresh
 	in      *list.List    // of which idling is

@@ -59,7 +59,9 @@ func formOf(r *http.Request) npm.Form {
 // writing reports whether a client is about to send the document back: it
 // needs all of it as it is now, although npm unpublish says so with an Accept
 // header for the abbreviated form.
-func writing(r *http.Request) bool { return r.URL.Query().Get("write") == "true" }
+func writing(r *http.Request) bool {
+	return r.URL.RawQuery != "" && r.URL.Query().Get("write") == "true"
+}
 
 // maxMoves is how often a request follows a document that upstream replaces
 // between two looks at it.
