@@ -27,7 +27,7 @@ lint: ## gofmt, go vet, staticcheck
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	.ci/fuzz
 
-bench: build ## measure Larder beside the peers that are installed (twenty minutes), into bench.json
+bench: build ## measure Larder beside the peers that are installed (half an hour), into bench.json
 	go run ./test/bench run -json bench.json $(BENCH)
 
 bench-peers: ## install the peers: pnpr and Verdaccio in test/.peers, nginx and wrk by apt-get (as root)

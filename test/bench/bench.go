@@ -58,12 +58,12 @@ func sections() []Section {
 		},
 		{
 			"storm", "Cold storms",
-			"Many clients at once want one big document that nobody has asked for before.",
+			"Many clients at once want one big document that nobody has asked for before. pnpr and Verdaccio have one round of it.",
 			measureStorms,
 		},
 		{
 			"installs", "Installs",
-			"Package managers on a machine where they have never been, behind an upstream that takes 20 ms to answer: from that itself, from a server that starts with an empty cache, and once more when it has all. nginx would send them to upstream for the tarballs.",
+			"Package managers on a machine where they have never been, behind an upstream that takes 20 ms to answer: from that itself, from a server that starts with an empty cache, and once more when it has all. pnpr and Verdaccio have one round. nginx would send them to upstream for the tarballs.",
 			measureInstalls,
 		},
 		{

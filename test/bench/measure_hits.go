@@ -95,6 +95,10 @@ func (b *Bench) chosenHits() []hit {
 // closeRival tells who is measured in all cases at all numbers of connections.
 func closeRival(s Server) bool { return s.Name() == product || s.Name() == "nginx" }
 
+// due tells whether a server has a part in a round of what takes long: others
+// than the close rivals have one round of it.
+func due(s Server, round int) bool { return round == 0 || closeRival(s) }
+
 // measurement is what the measuring of single cases needs.
 type measurement struct {
 	*Bench

@@ -100,7 +100,7 @@ func (i install) measure(ctx context.Context, b *Bench) error {
 		in.add(direct, "cold", alone, alone)
 		in.add(direct, "warm", alone, alone)
 		for _, s := range b.order(round) {
-			if failed[s.Name()] || s.Name() == (Nginx{}).Name() { // its documents send clients to upstream for tarballs
+			if failed[s.Name()] || !due(s, round) || s.Name() == (Nginx{}).Name() { // its documents send clients to upstream for tarballs
 				continue
 			}
 			if err := in.through(ctx, s, alone); err != nil {

@@ -81,7 +81,7 @@ func measureStorms(ctx context.Context, b *Bench) error {
 	spared := map[string]bool{}
 	for round := range b.Rounds {
 		for _, server := range b.order(round) {
-			if spared[server.Name()] {
+			if spared[server.Name()] || !due(server, round) {
 				continue
 			}
 			done, err := s.over(ctx, b, server, up)
