@@ -41,7 +41,8 @@ func (k DocumentKey) flight() string {
 // DocumentsConfig configures Documents. Zero values mean the defaults in brackets.
 type DocumentsConfig struct {
 	Store   Store
-	Memory  int64 // bytes kept in memory [64 MB]; documents over 1 MB packed never are
+	Memory  int64  // bytes kept in memory [64 MB]; documents over 1 MB packed never are
+	Turns   *Turns // for big documents [no bound]
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
@@ -97,7 +98,7 @@ func NewDocuments(cfg DocumentsConfig) *Documents {
 		log:          logOrDiscard(cfg.Log),
 		volatileTurn: make(chan struct{}, 1),
 		hot:          make(chan hotDocument, maxHot),
-		pack:         packer{repacks: make(chan struct{}, maxRepacks)},
+		pack:         packer{turns: cfg.Turns, repacks: make(chan struct{}, maxRepacks)},
 		loose:        newLooseRoom(),
 		plains:       make(chan struct{}, maxPlains),
 	}

@@ -27,9 +27,10 @@ const (
 
 // packer packs and unpacks. Its tools are big and are used again.
 type packer struct {
-	gzips   sync.Pool     // of *gzip.Writer
-	gunzips sync.Pool     // of *gzip.Reader
-	zstds   sync.Pool     // of *zstd.Encoder
+	gzips   sync.Pool // of *gzip.Writer
+	gunzips sync.Pool // of *gzip.Reader
+	zstds   sync.Pool // of *zstd.Encoder
+	turns   *Turns
 	repacks chan struct{} // holds an element for each document that is packed with zstd on its way
 }
 
@@ -46,7 +47,8 @@ func (p *packer) render(ctx context.Context, id string, render func(context.Cont
 		}
 	}
 	hash := sha256.New()
-	identity := &countingWriter{w: io.MultiWriter(hash, zip)}
+	identity := &turnWriter{w: io.MultiWriter(hash, zip), ctx: ctx, turns: p.turns}
+	defer identity.done()
 	if err := render(ctx, identity); err != nil {
 		return documentHeader{}, nil, err
 	}
@@ -65,17 +67,6 @@ func (p *packer) render(ctx context.Context, id string, render func(context.Cont
 		Packed:   int64(len(data)),
 		Sum:      crc(data),
 	}, data, nil
-}
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // gunzip returns the identity bytes of src. Closing it does not close src.

@@ -102,7 +102,12 @@ func (d *Documents) refine(ctx context.Context, key DocumentKey, f *finished) er
 	if packed == nil {
 		return err
 	}
+	release, err := d.pack.turns.Take(ctx, f.header.Identity)
+	if err != nil {
+		return err
+	}
 	better, err := d.pack.refine(packed, f.header.Identity)
+	release()
 	if err != nil || len(better) > len(packed)-len(packed)/leastGain {
 		return err
 	}

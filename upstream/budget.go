@@ -6,11 +6,17 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"larder/cache"
 )
 
 const (
 	// DocumentMemory is the default of Config.Memory, in bytes.
 	DocumentMemory = 96 << 20
+	// asideShare is what comes on top of it for small documents, one byte in so
+	// many, and smallShare is how small those are.
+	asideShare = 8
+	smallShare = 64
 	// parkFor is how long a document that was just fetched is kept unpacked
 	// for whoever renders it first.
 	parkFor = 2 * time.Second
@@ -19,10 +25,10 @@ const (
 // document is the identity bytes of a document with their share of a budget.
 // It has one owner at a time, who must release it.
 type document struct {
-	bytes  []byte
-	budget *budget
-	share  int64
-	timer  *time.Timer // while it is parked
+	bytes []byte
+	from  *semaphore.Weighted // of a budget
+	share int64
+	timer *time.Timer // while it is parked
 }
 
 // release gives the share back, once.
@@ -32,7 +38,7 @@ func (d *document) release() {
 	}
 	share := d.share
 	d.bytes, d.share = nil, 0
-	d.budget.shares.Release(share)
+	d.from.Release(share)
 }
 
 // budget bounds the bytes of unpacked documents in memory.
@@ -40,28 +46,44 @@ func (d *document) release() {
 // Nobody may wait for a share while holding one. A fetched document is
 // therefore not handed to a caller who may never come for it: it is parked,
 // and a parked document gives way to anyone who waits.
+//
+// Big documents may be waited for for long. A small one that would have to queue
+// up behind them has its share from aside.
 type budget struct {
 	capacity int64 // bytes
 	shares   *semaphore.Weighted
+	aside    *semaphore.Weighted
 	gzips    gzips
+	turns    *cache.Turns // for big documents
 
 	mu      sync.Mutex             // guards parked and waiting
 	parked  map[*document]struct{} // owned by the budget
-	waiting int                    // in acquire
+	waiting int                    // in acquire, for shares
 }
 
 func newBudget(capacity int64) *budget {
 	return &budget{
 		capacity: capacity,
 		shares:   semaphore.NewWeighted(capacity),
+		aside:    semaphore.NewWeighted(capacity / asideShare),
 		parked:   make(map[*document]struct{}),
 	}
 }
 
 // acquire waits for a share of n bytes, or of the whole budget if that is less.
 func (b *budget) acquire(ctx context.Context, n int64) (*document, error) {
-	d := &document{budget: b, share: min(n, b.capacity)}
+	d := &document{from: b.shares, share: min(n, b.capacity)}
 	if b.shares.TryAcquire(d.share) {
+		return d, nil
+	}
+	if n <= b.capacity/smallShare {
+		d.from = b.aside
+		if !b.aside.TryAcquire(n) {
+			b.empty()
+			if err := b.aside.Acquire(ctx, n); err != nil {
+				return nil, err
+			}
+		}
 		return d, nil
 	}
 	b.wait(1)
@@ -85,7 +107,7 @@ func (b *budget) park(d *document) {
 		return
 	}
 	b.mu.Lock()
-	parked := b.waiting == 0
+	parked := b.waiting == 0 || d.from == b.aside // which those who wait have no use for
 	if parked {
 		b.parked[d] = struct{}{}
 		d.timer = time.AfterFunc(parkFor, func() {

@@ -94,7 +94,7 @@ func TestBudgetOfMoreThanAll(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.acquire(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := b.acquire(ctx, 2); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 	d.release()
@@ -113,4 +113,51 @@ func TestBudgetEmptiesItself(t *testing.T) {
 	if !b.shares.TryAcquire(100) {
 		t.Error("a share is not given back")
 	}
+}
+
+// TestSmallDocumentsPassBigOnes: who wants little does not queue up behind those
+// who want much, and may park meanwhile.
+func TestSmallDocumentsPassBigOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const capacity, small = 6400, 100
+		b := newBudget(capacity)
+		big, err := b.acquire(t.Context(), capacity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := make(chan *document)
+		go func() {
+			d, err := b.acquire(t.Context(), small+1)
+			if err != nil {
+				t.Error(err)
+			}
+			next <- d
+		}()
+		synctest.Wait()
+		var held []*document
+		for range capacity / asideShare / small {
+			d, err := b.acquire(t.Context(), small)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.park(d)
+			if !b.take(d) {
+				t.Error("a small document was not parked")
+			}
+			held = append(held, d)
+		}
+		full, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := b.acquire(full, small); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("more small documents than there is room for: %v", err)
+		}
+		for _, d := range held {
+			d.release()
+		}
+		big.release()
+		(<-next).release()
+		if !b.shares.TryAcquire(capacity) || !b.aside.TryAcquire(capacity/asideShare) {
+			t.Error("a share is not given back")
+		}
+	})
 }

@@ -216,7 +216,13 @@ func (e *edge) unpack(ctx context.Context, packed []byte, contentType string, ex
 	if err != nil {
 		return nil, inspection{}, e.bodyFailure(ctx, err)
 	}
+	turn, err := e.budget.turns.Take(ctx, int64(len(doc.bytes)))
+	if err != nil {
+		doc.release()
+		return nil, inspection{}, e.bodyFailure(ctx, err)
+	}
 	found, err := ex.check(doc.bytes, contentType)
+	turn()
 	if err != nil {
 		doc.release()
 		return nil, inspection{}, e.remote.oddFailure(strings.TrimPrefix(npm.Message(err), "upstream "), err)

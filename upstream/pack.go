@@ -153,6 +153,12 @@ func (b *budget) unpackSize(ctx context.Context, packed []byte, size, limit int6
 	if err != nil {
 		return nil, err
 	}
+	turn, err := b.turns.Take(ctx, size)
+	if err != nil {
+		d.release()
+		return nil, err
+	}
+	defer turn()
 	d.bytes = make([]byte, size)
 	if _, err = io.ReadFull(zr, d.bytes); err == nil {
 		var beyond [1]byte

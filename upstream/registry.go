@@ -57,6 +57,7 @@ type Config struct {
 
 	Pins []string // versions that stay installable when upstream removes them; see npm.ParsePin
 
+	Turns     *cache.Turns // for big documents [no bound]
 	Responses *cache.Responses
 	Notes     *cache.Notes // remembers removed versions, and what never was; nil: only until the process ends
 	Vault     Vault        // puts their bytes aside; nil: they stay where they are, and are not served
@@ -226,6 +227,7 @@ func New(cfg Config) (*Registry, error) {
 		glances:  make(chan struct{}, maxGlances),
 		pins:     pinsOf(cfg.Pins),
 	}
+	r.budget.turns = cfg.Turns
 	r.isOffline.Store(cfg.Offline)
 	r.metrics.Offline(cfg.Offline)
 	r.alarms = &alarms{log: r.log, metrics: r.metrics}

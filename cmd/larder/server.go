@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -131,6 +132,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 	}
 	via := "larder-" + strings.ToLower(rand.Text()[:12]) // not the host's name: it goes to other companies
 	responses := cache.NewResponses(srv.store, counters, srv.log)
+	turns := cache.NewTurns(runtime.GOMAXPROCS(0) - 1) // one processor is left for all else
 	notes := cache.NewNotes(srv.store, counters, srv.log)
 	tarballs := srv.memory.documents / tarballShare
 	srv.blobs = cache.NewBlobs(cache.BlobsConfig{
@@ -143,6 +145,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		cfg.Memory = srv.memory.unpacked
 		cfg.Via = via
 		cfg.UserAgent = "larder/" + info.version
+		cfg.Turns = turns
 		cfg.Responses = responses
 		cfg.Notes = notes
 		cfg.Vault = srv.blobs
@@ -155,7 +158,7 @@ func (srv *server) build(ctx context.Context, s *settings, info build) (err erro
 		srv.registries = append(srv.registries, registry)
 	}
 	srv.documents = cache.NewDocuments(cache.DocumentsConfig{
-		Store: srv.store, Memory: srv.memory.documents - tarballs, Metrics: counters, Log: srv.log,
+		Store: srv.store, Memory: srv.memory.documents - tarballs, Turns: turns, Metrics: counters, Log: srv.log,
 	})
 	var pages http.Handler
 	if s.Auth.WebLogin {
