@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 )
 
@@ -18,12 +17,9 @@ type Machine struct {
 }
 
 func thisMachine() Machine {
-	m := Machine{CPU: "unknown", Cores: runtime.NumCPU(), Kernel: runtime.GOOS, Go: runtime.Version()}
+	m := Machine{CPU: "unknown", Cores: runtime.NumCPU(), Memory: memInfo("MemTotal"), Kernel: runtime.GOOS, Go: runtime.Version()}
 	if v := procField("/proc/cpuinfo", "model name"); v != "" {
 		m.CPU = v
-	}
-	if kb, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/meminfo", "MemTotal"), " kB"), 10, 64); err == nil {
-		m.Memory = kb << 10
 	}
 	if v, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		version, _, _ := strings.Cut(strings.TrimSpace(string(v)), "-") // what follows is the distributor's or the host's

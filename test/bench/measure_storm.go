@@ -128,7 +128,11 @@ func (s storm) over(ctx context.Context, b *Bench, server Server, up *registry.S
 		return 0, err
 	}
 	up.ResetCounts()
+	release := in.guard(lowMemory)
 	crowd, rough, err := s.crowdAndProbe(ctx, crowdOrder{Request: npmAsks(in.URL() + crowdName), Clients: s.clients, Sample: stormSample, Limit: s.limit}, small)
+	if gone := release(); gone != nil {
+		return 0, gone
+	}
 	if err != nil {
 		return 0, err
 	}
