@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"larder/test/registry"
@@ -22,24 +26,22 @@ const (
 	direct = "direct"
 )
 
-// install is a project that one package manager installs, on a machine where it
-// has never been.
-type install struct {
-	client    string // of test/clients
-	packages  int    // of the project, about
+// app is a project, and the package managers that install it.
+type app struct {
+	packages  int // about
 	histories func(i int) Shape
+	clients   []string // of test/clients
 }
 
-// installs are what is measured: a large application with packages like most,
-// and one that depends on those with the longest histories.
-var installs = []install{
-	{"bun-1", 1230, commonHistory},
-	{"pnpm-12", 1230, commonHistory},
-	{"npm-11", 148, hugeHistory},
+// apps are what is measured: a large application with packages like most, and
+// one that depends on those with the longest histories.
+var apps = []app{
+	{1230, commonHistory, []string{"bun-1", "pnpm-12"}},
+	{148, hugeHistory, []string{"npm-11"}},
 }
 
-// quickInstalls are for a short run.
-var quickInstalls = []install{{"bun-1", 40, commonHistory}}
+// quickApps are for a short run.
+var quickApps = []app{{40, commonHistory, []string{"bun-1"}}}
 
 func commonHistory(int) Shape { return Shape{Versions: 20, Full: 40_000, Abbreviated: 20_000} }
 
@@ -59,47 +61,83 @@ func hugeHistory(i int) Shape {
 // measureInstalls installs each project in each round from upstream itself, and
 // from each server: once where that starts cold, and once more when it has all.
 func measureInstalls(ctx context.Context, b *Bench) error {
-	all := installs
+	all := apps
 	if b.Quick {
-		all = quickInstalls
+		all = quickApps
 	}
-	for _, i := range all {
-		if err := i.measure(ctx, b); err != nil {
-			return fmt.Errorf("%s: %w", i.client, err)
+	for _, a := range all {
+		if !slices.ContainsFunc(a.clients, b.wanted) {
+			continue
+		}
+		if err := a.measure(ctx, b); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (i install) measure(ctx context.Context, b *Bench) error {
-	b.progress("installs, %s: generating packages", i.client)
+// wanted tells whether a client is among those that were asked for.
+func (b *Bench) wanted(client string) bool { return strings.Contains(client, b.Match) }
+
+func (a app) measure(ctx context.Context, b *Bench) error {
+	b.progress("installs: generating %d packages", a.packages)
 	up, err := b.Upstream()
 	if err != nil {
 		return err
 	}
 	defer up.Close()
-	project := registry.NewProject(Seed, i.packages)
-	if err := errors.Join(project.Add(up), addHistories(up, project, i.histories)); err != nil {
+	project := registry.NewProject(Seed, a.packages)
+	addFiles(project)
+	if err := errors.Join(project.Add(up), addHistories(up, project, a.histories)); err != nil {
 		return err
 	}
+	for _, client := range a.clients {
+		if !b.wanted(client) {
+			continue
+		}
+		up.ClearFaults()
+		in := installing{Bench: b, client: client, project: project, up: up}
+		if err := in.measure(ctx); err != nil {
+			return fmt.Errorf("%s: %w", client, err)
+		}
+	}
+	return nil
+}
+
+// installing is what one client does with a project.
+type installing struct {
+	*Bench
+	client  string
+	project registry.Project
+	up      *registry.Server
+	name    string // of the case
+	dir     string // for all that is left behind
+}
+
+func (in installing) measure(ctx context.Context) (err error) {
+	// Nothing is removed until all is measured: for minutes after many files were
+	// deleted ext4 takes several times as long to make one.
+	if in.dir, err = os.MkdirTemp(in.Dir, "installs-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rig.RemoveAll(in.dir)) }()
 	// The first install makes the registry's documents, and brings the client's
 	// files into memory. It counts for nothing.
-	in := installing{Bench: b, install: i, project: project, up: up}
-	n, _, err := in.once(ctx, up.URL())
+	n, _, err := in.once(ctx, in.up.URL())
 	if err != nil {
 		return err
 	}
-	in.name = fmt.Sprintf("%s, %d packages", i.client, n)
-	up.SetFault("*", registry.Fault{Latency: installLatency})
+	in.name = fmt.Sprintf("%s, %d packages", in.client, n)
+	in.up.SetFault("*", registry.Fault{Latency: installLatency})
 	failed := map[string]bool{}
-	for round := range b.Rounds {
-		_, alone, err := in.once(ctx, up.URL())
+	for round := range in.Rounds {
+		_, alone, err := in.once(ctx, in.up.URL())
 		if err != nil {
 			return err
 		}
 		in.add(direct, "cold", alone, alone)
 		in.add(direct, "warm", alone, alone)
-		for _, s := range b.order(round) {
+		for _, s := range in.order(round) {
 			if failed[s.Name()] || !due(s, round) || s.Name() == (Nginx{}).Name() { // its documents send clients to upstream for tarballs
 				continue
 			}
@@ -108,12 +146,49 @@ func (i install) measure(ctx context.Context, b *Bench) error {
 					return ctx.Err()
 				}
 				failed[s.Name()] = true
-				b.Report.Note("installs: %s from %s: failed: %v", in.name, s.Name(), err)
-				b.progress("installs: %s from %s: failed: %v", in.name, s.Name(), err)
+				in.Report.Note("installs: %s from %s: failed: %v", in.name, s.Name(), err)
+				in.progress("installs: %s from %s: failed: %v", in.name, s.Name(), err)
 			}
 		}
 	}
 	return nil
+}
+
+const (
+	// maxFiles and maxFile make packages as large as those of real applications
+	// are on the average: 25 files, 200 KB, and a third of that packed.
+	maxFiles = 50
+	maxFile  = 16_000 // bytes
+)
+
+// addFiles gives the packages of a project as many files as real ones have, those
+// versions apart that no range of a project picks.
+func addFiles(project registry.Project) {
+	dice := rand.New(rand.NewPCG(Seed, uint64(len(project.Packages))))
+	text := words(dice, 1_000_000)
+	for _, p := range project.Packages {
+		if strings.HasSuffix(p.Version, ".0.0") || strings.HasSuffix(p.Version, ".1.0") {
+			continue
+		}
+		for n := range dice.IntN(maxFiles) {
+			at := dice.IntN(len(text) - maxFile)
+			p.Files[fmt.Sprintf("lib/module-%d.js", n)] = text[at : at+dice.IntN(maxFile)]
+		}
+	}
+}
+
+// words is text that compresses as programs do.
+func words(dice *rand.Rand, size int) string {
+	vocabulary := make([]string, 2_000)
+	for i := range vocabulary {
+		vocabulary[i] = strconv.FormatUint(dice.Uint64()>>(20+dice.IntN(40)), 36)
+	}
+	var b strings.Builder
+	for b.Len() < size {
+		b.WriteString(vocabulary[min(dice.IntN(len(vocabulary)), dice.IntN(len(vocabulary)))])
+		b.WriteByte(" \n(.;"[dice.IntN(5)])
+	}
+	return b.String()
 }
 
 // addHistories gives the packages of a project versions that nobody wants any
@@ -134,29 +209,34 @@ func addHistories(up *registry.Server, project registry.Project, shapes func(i i
 	return nil
 }
 
-// installing is an install that is being measured.
-type installing struct {
-	*Bench
-	install
-	project registry.Project
-	up      *registry.Server
-	name    string // of the case
-}
-
 // through measures a server that starts with nothing.
 func (in installing) through(ctx context.Context, s Server, alone time.Duration) error {
-	server, err := in.Launch(ctx, s, in.up.URL())
+	dir, err := os.MkdirTemp(in.dir, s.Name()+"-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(server.Dir)
+	server, err := Launch(ctx, s, dir, in.up.URL())
+	if err != nil {
+		return err
+	}
 	defer server.Stop()
 	for _, state := range []string{"cold", "warm"} {
+		before, err := server.CPU()
+		if err != nil {
+			return err
+		}
 		_, took, err := in.once(ctx, server.URL())
 		if err != nil {
 			return fmt.Errorf("%s: %w", state, err)
 		}
+		after, err := server.CPU()
+		if err != nil {
+			return err
+		}
 		in.add(s.Name(), state, took, alone)
+		f := Figure{Section: "installs", Case: in.name, Server: s.Name()}
+		in.Report.Add(f.named(state+", cpu", "s", false), (after - before).Seconds())
+		in.progress("installs: %s from %s, %s: the server took %v of CPU time", in.name, s.Name(), state, after-before)
 	}
 	return nil
 }
@@ -176,11 +256,10 @@ func (in installing) once(ctx context.Context, base string) (packages int, took 
 	if err != nil {
 		return 0, 0, err
 	}
-	work, err := os.MkdirTemp(in.Dir, "client-")
+	work, err := os.MkdirTemp(in.dir, "client-")
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, rig.RemoveAll(work)) }()
 	c, err := rig.MakeClient(ctx, rig.ClientConfig{
 		Name: in.client, Clients: filepath.Join(top, "test", ".clients"), Work: work, Base: base, Keys: in.up.Keys(), Manifest: in.project.Manifest,
 	})

@@ -53,7 +53,7 @@ func TestInstalls(t *testing.T) {
 	if err := b.Run(t.Context(), []string{"installs"}); err != nil {
 		t.Fatal(err)
 	}
-	mustMeasure(t, b, "installs", "cold", "warm", "cold / direct", "warm / direct")
+	mustMeasure(t, b, "installs", "cold", "warm", "cold / direct", "warm / direct", "cold, cpu", "warm, cpu")
 	for _, server := range []string{direct, "larder"} {
 		if !slices.ContainsFunc(b.Report.Figures, func(f Figure) bool { return f.Server == server }) {
 			t.Errorf("nothing of %s", server)
