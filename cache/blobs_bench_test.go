@@ -36,15 +36,21 @@ func readBlob(b *testing.B, blobs *cache.Blobs, key string, src cache.Source) {
 }
 
 func BenchmarkWarmGet(b *testing.B) {
-	blobs := benchmarkBlobs(b)
-	readBlob(b, blobs, blobKey, &source{data: randomBytes(1, 10*kb)})
-	b.ReportAllocs()
-	for b.Loop() {
-		blob, err := blobs.Get(b.Context(), blobKey, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		blob.Close()
+	for _, size := range []int{10 * kb, 100 * kb} { // out of memory and from disk
+		b.Run(fmt.Sprintf("%dKB", size/kb), func(b *testing.B) {
+			blobs := benchmarkBlobs(b)
+			for range 10 {
+				readBlob(b, blobs, blobKey, &source{data: randomBytes(1, size)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				blob, err := blobs.Get(b.Context(), blobKey, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				blob.Close()
+			}
+		})
 	}
 }
 
