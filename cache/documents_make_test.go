@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,6 +262,28 @@ func TestVolatileDocumentsAreRenderedOneAtATime(t *testing.T) {
 			t.Errorf("%d renders, %d at once; want 5, one at once", g.calls.Load(), most.Load())
 		}
 	})
+}
+
+// TestMakeHoldsNoDocument holds the making of a document to the tools of packing
+// and a few times the packed bytes: what is rendered is never there as a whole.
+func TestMakeHoldsNoDocument(t *testing.T) {
+	const size, bound = 16 << 20, 5 << 20 // bytes
+	d := newTestDocuments(t, NewMem())
+	line := bytes.Repeat([]byte(`{"name":"react"}`), 2<<10)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	doc := mustMake(t, d, testKey, func(_ context.Context, w io.Writer) error {
+		for n := 0; n < size; n += len(line) {
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
+		t.Errorf("a document of %d bytes, packed %d: allocated %d bytes in all, want at most %d", size, doc.Length("gzip"), got, bound)
+	}
 }
 
 func TestDocumentMemoryStaysWithinItsBound(t *testing.T) {

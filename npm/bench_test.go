@@ -2,6 +2,8 @@ package npm
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -60,6 +62,47 @@ func BenchmarkInspect(b *testing.B) {
 		if _, err := Inspect(doc, benchTarget.Name); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkCheckAndRender is all that is done to a document that has come, but for
+// packing.
+func BenchmarkCheckAndRender(b *testing.B) {
+	doc := bigPackument(10 << 20)
+	b.SetBytes(int64(len(doc)))
+	b.ReportAllocs()
+	for b.Loop() {
+		summary, err := Inspect(doc, benchTarget.Name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		summary.Dists(doc, benchTarget.Name)
+		if err := Render(io.Discard, doc, Full, benchTarget); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerifier hashes a tarball of 1 MB.
+func BenchmarkVerifier(b *testing.B) {
+	tarball := randomBytes(1 << 20)
+	sha1Sum, sha512Sum := sha1.Sum(tarball), sha512.Sum512(tarball)
+	for alg, sum := range map[string][]byte{"sha1": sha1Sum[:], "sha512": sha512Sum[:]} {
+		b.Run(alg, func(b *testing.B) {
+			integrity, err := ParseIntegrity(sri(alg, sum))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(tarball)))
+			b.ReportAllocs()
+			for b.Loop() {
+				v := integrity.Verifier()
+				v.Write(tarball)
+				if err := v.Verify(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

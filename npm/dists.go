@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/base64"
-	"strings"
 )
 
 // Dists is what FindDist finds in a document, for when that is not at hand: of
@@ -14,6 +13,8 @@ import (
 type Dists struct {
 	name string
 	base string // of the addresses, the same for all
+	// middle stands between base and a version: "@types/node/-/node-".
+	middle []byte
 	// records has of each dist: how long the version's name is (one byte), the
 	// name, and the SHA-512, which is zero for a dist of another kind. Of two of
 	// one version the last counts.
@@ -23,7 +24,7 @@ type Dists struct {
 // Dists returns those of doc, of which s is the Summary and name the name.
 func (s Summary) Dists(doc []byte, name string) *Dists {
 	const each = 1 + len("10.10.10-beta") + sha512.Size
-	d := &Dists{name: name, records: make([]byte, 0, each*len(s.outline.dists))}
+	d := &Dists{name: name, middle: []byte(name + "/-/" + Basename(name) + "-"), records: make([]byte, 0, each*len(s.outline.dists))}
 	c := cursor{doc: doc}
 	for _, at := range s.outline.dists {
 		version := at.visit(&c)
@@ -54,22 +55,22 @@ func (d *Dists) add(version []byte, c *cursor) {
 	d.records = append(append(d.records, byte(len(version))), version...)
 	sum := len(d.records)
 	d.records = append(d.records, make([]byte, sha512.Size)...)
-	base, usual := d.baseOf(string(tarball), string(version))
-	if usual && (d.base == "" || d.base == base) && decodeSHA512(d.records[sum:], integrity) {
-		d.base = base
-	} else {
+	base, usual := d.baseOf(tarball, version)
+	if !usual || d.base != "" && d.base != string(base) || !decodeSHA512(d.records[sum:], integrity) {
 		clear(d.records[sum:])
+	} else if d.base == "" {
+		d.base = string(base)
 	}
 }
 
 // baseOf returns what stands before the conventional path in an address.
-func (d *Dists) baseOf(address, version string) (base string, ok bool) {
-	for _, end := range []string{".tgz", version, "-", Basename(d.name), "/-/", d.name} {
-		if address, ok = strings.CutSuffix(address, end); !ok {
-			return "", false
+func (d *Dists) baseOf(address, version []byte) (base []byte, ok bool) {
+	for _, end := range [][]byte{[]byte(".tgz"), version, d.middle} {
+		if address, ok = bytes.CutSuffix(address, end); !ok {
+			return nil, false
 		}
 	}
-	return address, address != ""
+	return address, len(address) > 0
 }
 
 // decodeSHA512 decodes an integrity that is one SHA-512 into sum.
@@ -110,4 +111,4 @@ func (d *Dists) Find(file string) (Dist, bool) {
 }
 
 // Size returns about how many bytes of memory d takes.
-func (d *Dists) Size() int { return len(d.records) + len(d.name) + len(d.base) + 128 }
+func (d *Dists) Size() int { return len(d.records) + 2*len(d.name) + len(d.base) + 192 }
