@@ -7,7 +7,8 @@
 //	go run ./test/bench compare   says what differs between two JSON files, and how surely
 //	go run ./test/bench peers     installs the peers, pinned
 //
-// Where things are: hits.go is the table of cases on a warm cache; each server
-// is a file named after it; process.go is the one place that reads the kernel's
+// Where things are: hits.go is the table of cases on a warm cache; each part of
+// a run is a file measure_ and its name, of which the one with a million files
+// needs -millions; each server is a file named after it; process.go is the one place that reads the kernel's
 // figures; all results are a [Figure].
 package main

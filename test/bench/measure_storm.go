@@ -23,8 +23,8 @@ type storm struct {
 var (
 	bigStorm = storm{clients: 500, limit: time.Minute, calm: 10 * time.Second,
 		shape: Shape{Versions: 3500, Full: 40_000_000, Abbreviated: 15_000_000}}
-	quickStorm = storm{clients: 50, limit: time.Minute, calm: time.Second,
-		shape: Shape{Versions: 350, Full: 4_000_000, Abbreviated: 1_500_000}}
+	quickStorm = storm{clients: 30, limit: time.Minute, calm: time.Second,
+		shape: Shape{Versions: 90, Full: 1_000_000, Abbreviated: 400_000}}
 )
 
 // The names of what a storm asks for: the document for a client that is alone, and
