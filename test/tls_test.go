@@ -82,7 +82,7 @@ func TestTLS(t *testing.T) {
 	t.Run("curl", func(t *testing.T) {
 		curl, err := exec.LookPath("curl")
 		if err != nil {
-			t.Skip("there is no curl")
+			rig.Lacks(t, "there is no curl")
 		}
 		out, err := exec.CommandContext(t.Context(), curl, "--silent", "--http2", "--cacert", ca, "-o", os.DevNull, "-w", "%{http_code} %{http_version}", r.Base+"root").CombinedOutput()
 		if err != nil || string(out) != "200 2" && string(out) != "200 1.1" { // some are built without HTTP/2

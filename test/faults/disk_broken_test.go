@@ -28,7 +28,7 @@ func TestBrokenFileSystem(t *testing.T) {
 			dir := t.TempDir()
 			disk, err := mountExt4(t, dir, 64)
 			if err != nil {
-				t.Skipf("no ext4 can be mounted, which takes root and a loop device: %v", err)
+				rig.Lacks(t, "no ext4 can be mounted, which takes root and a loop device: %v", err)
 			}
 			r := rig.New(t, rig.Config{Data: filepath.Join(dir, "data"), Settings: diskSettings()})
 			token := r.Adduser(t, "alice")
