@@ -136,6 +136,8 @@ func TestDistsAgreeWithTheDocument(t *testing.T) {
 		{"an address elsewhere", `"1.0.0":` + usual("1.0.0", other) + `,"1.0.1":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.1.tgz"}}`, "1.0.1", false},
 		{"an address with a query", `"1.0.0":{"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.0.tgz?a=b"}}`, "1.0.0", false},
 		{"no dist", `"1.0.0":{}`, "1.0.0", false},
+		{"of two versions the last has no dist", `"1.0.0":` + usual("1.0.0", other) + `,"1.0.0":{}`, "1.0.0", false},
+		{"nor one as many as there are versions", `"1.0.0":{"dist":1,"dist":{"integrity":"` + other + `","tarball":"https://r.example/@acme/a/-/a-1.0.0.tgz"}},"1.0.0":{}`, "1.0.0", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

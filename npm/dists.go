@@ -21,8 +21,13 @@ type Dists struct {
 	records []byte
 }
 
-// Dists returns those of doc, of which s is the Summary and name the name.
+// Dists returns those of doc, of which s is the Summary and name the name. Of a
+// document in which a version has no dist, or two, there are none: of a version
+// that is there twice the last counts, and that may be the one without.
 func (s Summary) Dists(doc []byte, name string) *Dists {
+	if !s.outline.oneDistEach() {
+		return &Dists{name: name}
+	}
 	const each = 1 + len("10.10.10-beta") + sha512.Size
 	d := &Dists{name: name, middle: []byte(name + "/-/" + Basename(name) + "-"), records: make([]byte, 0, each*len(s.outline.dists))}
 	c := cursor{doc: doc}
@@ -32,6 +37,16 @@ func (s Summary) Dists(doc []byte, name string) *Dists {
 	}
 	d.records = bytes.Clone(d.records)
 	return d
+}
+
+// oneDistEach reports whether every version has one dist.
+func (o *outline) oneDistEach() bool {
+	for i, d := range o.dists[min(1, len(o.dists)):] {
+		if d.key == o.dists[i].key {
+			return false
+		}
+	}
+	return len(o.dists) == len(o.keys)
 }
 
 // add adds the dist at c.
